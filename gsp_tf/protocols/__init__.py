@@ -1,0 +1,1 @@
+"""Which runs a protocol has, and how their results are averaged."""

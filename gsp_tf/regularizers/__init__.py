@@ -1,0 +1,5 @@
+"""Regularisers of prototypes."""
+
+from gsp_tf.regularizers.zero_shot import ZeroShotRegularizer
+
+__all__ = ["ZeroShotRegularizer"]

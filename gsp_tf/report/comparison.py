@@ -1,0 +1,57 @@
+"""Files that sum a comparison up: table, results and pictures."""
+
+from pathlib import Path
+
+from tensorflow import keras
+
+from gsp_tf.protocols.comparison import find_results, summarize
+from gsp_tf.report.plots import choose_examples, plot_scores, plot_weight_maps
+from gsp_tf.report.table import comparison_table
+from gsp_tf.training.build import build_dataset
+from gsp_tf.training.checkpoint import write_json, write_text
+from gsp_tf.training.embedding import embed
+from gsp_tf.training.run import load_run
+
+EXAMPLES = 6
+
+
+def write_report(directory):
+    """Write ``table.md``, ``results.json``, ``map_at_r.png`` and ``weight_maps.png`` of a job's finished runs.
+
+    Args:
+        directory: of the job.
+
+    Returns:
+        ``(table, paths)``: the table as text, and the files that were written.
+    """
+    directory = Path(directory)
+    found = find_results(directory)
+    summaries = summarize({method: [result for _, result in runs] for method, runs in found.items()})
+    write_text(directory / "table.md", comparison_table(summaries, markdown=True) + "\n")
+    write_json(directory / "results.json", [summary._asdict() for summary in summaries])
+    config, _ = load_run(next(iter(found.values()))[0][0])
+    title = config.data.name.replace("_", " ").title()
+    plot_scores(summaries, directory / "map_at_r.png", f"{title}: unseen classes")
+    paths = [directory / name for name in ("table.md", "results.json", "map_at_r.png")]
+    if draw_weight_maps(found, directory / "weight_maps.png", title):
+        paths.append(directory / "weight_maps.png")
+    return comparison_table(summaries), paths
+
+
+def draw_weight_maps(found, path, title):
+    """Draw the weight maps of every method that has any, over the same test images; whether there was one."""
+    maps, images, names = {}, None, None
+    for method, runs in found.items():
+        folder = runs[0][0]
+        embedder = keras.models.load_model(folder / "model.keras", compile=False)
+        if "weights" not in embedder.output:
+            continue
+        if images is None:
+            test = build_dataset(load_run(folder)[0], "test")
+            images, labels = test.images_and_labels()
+            chosen = choose_examples(labels, EXAMPLES)
+            images, names = images[chosen], [test.class_names[label] for label in labels[chosen]]
+        maps[method] = embed(embedder, images)["weights"]
+    if maps:
+        plot_weight_maps(images, names, maps, path, f"{title}: what each pooling keeps of unseen classes")
+    return bool(maps)

@@ -1,0 +1,6 @@
+"""Training with Keras's fit: the learner, its callbacks, typed configs and run folders."""
+
+from gsp_tf.training.evaluation import RetrievalEvaluation
+from gsp_tf.training.learner import MetricLearner
+
+__all__ = ["MetricLearner", "RetrievalEvaluation"]

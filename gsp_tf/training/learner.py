@@ -1,0 +1,127 @@
+"""The model that ``fit`` trains: an embedder with its loss and regulariser."""
+
+import tensorflow as tf
+from tensorflow import keras
+
+from gsp_tf.ops.labels import as_labels
+from gsp_tf.ops.replicas import gather_batch, replica_count
+
+
+class MetricLearner(keras.Model):
+    """Train an embedder with a metric learning loss through Keras's ``fit``.
+
+    The batch loss is (1 − λ) L_DML + λ L_ZS, λ being the regulariser's ``weight`` (0 without one), plus the embedder's
+    own losses. Under a ``tf.distribute`` strategy embeddings, histograms and labels of all replicas are gathered in
+    replica order and the loss is that of the global batch, so any number of replicas gives one replica's result.
+    Keras's callbacks and optimizers do what they do for any model. Source: the GSP paper, section 4.3.
+
+    Args:
+        embedder: Keras model from images to embeddings (B, D), or to a dict with ``embedding`` and, for the
+            regulariser, ``histogram`` (B, m).
+        loss: ``loss(labels, embeddings)`` → scalar, for example :class:`gsp_tf.ContrastiveLoss`.
+        regularizer: :class:`gsp_tf.ZeroShotRegularizer` or None.
+
+    Raises:
+        ValueError: for a regulariser without a histogram to regularise.
+
+    >>> import gsp_tf
+    >>> images = keras.Input((8, 8, 3))
+    >>> embedder = keras.Model(images, gsp_tf.L2Normalize()(gsp_tf.GSPLayer(16)(images)))
+    >>> learner = gsp_tf.MetricLearner(embedder, gsp_tf.ContrastiveLoss())
+    >>> learner.compile("adam")
+    >>> labels = tf.repeat(tf.range(4), 4)
+    >>> history = learner.fit(tf.random.normal((16, 8, 8, 3)), labels, batch_size=16, verbose=0)
+    """
+
+    def __init__(self, embedder, loss, regularizer=None, **kwargs):
+        super().__init__(**kwargs)
+        if regularizer is not None and not (isinstance(embedder.output, dict) and "histogram" in embedder.output):
+            raise ValueError(
+                "regularizer needs an embedder that returns a dict with 'embedding' and 'histogram': call "
+                "GSPLayer(...)(features, return_histogram=True) and name both outputs"
+            )
+        self.embedder = embedder
+        self.batch_loss = loss
+        self.regularizer = regularizer
+        self.trackers = [keras.metrics.Mean(name="loss"), keras.metrics.Mean(name="pair_loss")]
+        if regularizer is not None:
+            self.trackers.append(keras.metrics.Mean(name="zero_shot_loss"))
+
+    @property
+    def metrics(self):
+        return self.trackers
+
+    def call(self, inputs, training=False):
+        outputs = self.embedder(inputs, training=training)
+        return outputs["embedding"] if isinstance(outputs, dict) else outputs
+
+    def build_all(self):
+        """Make every variable now, the optimizer's too, so that a checkpoint can be read before the first step."""
+        if self.regularizer is not None and not self.regularizer.built:
+            self.regularizer.build([tuple(self.embedder.output["histogram"].shape), (None,)])
+        self.optimizer.build(self.trainable_variables)
+        self.built = True
+
+    def batch_losses(self, outputs, labels):
+        """The global batch's losses, in the order of ``metrics``, from the outputs and labels of this replica."""
+        outputs = outputs if isinstance(outputs, dict) else {"embedding": outputs}
+        labels = gather_batch(as_labels(labels))
+        pair_loss = self.batch_loss(labels, gather_batch(outputs["embedding"]))
+        own = [tf.cast(term, pair_loss.dtype) for term in self.embedder.losses]
+        if self.regularizer is None:
+            return [tf.add_n([pair_loss, *own]), pair_loss]
+        weight = self.regularizer.weight
+        zero_shot = self.regularizer.zero_shot_loss(gather_batch(outputs["histogram"]), labels)
+        return [tf.add_n([(1 - weight) * pair_loss, weight * zero_shot, *own]), pair_loss, zero_shot]
+
+    def train_step(self, data):
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            losses = self.batch_losses(self.embedder(images, training=True), labels)
+            # Every replica computes the whole loss and optimizers sum the gradients over replicas.
+            scaled = self._scale(losses[0] / replica_count())
+        gradients = self._unscale(tape.gradient(scaled, self.trainable_variables))
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+        for tracker, value in zip(self.trackers, losses):
+            tracker.update_state(value)
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    def test_step(self, data):
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        for tracker, value in zip(self.trackers, self.batch_losses(self.embedder(images, training=False), labels)):
+            tracker.update_state(value)
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    # Keras 2.15 scales and unscales in two calls, Keras 3 in one.
+    def _scale(self, loss):
+        if hasattr(self.optimizer, "get_scaled_loss"):
+            return self.optimizer.get_scaled_loss(loss)
+        return self.optimizer.scale_loss(loss) if hasattr(self.optimizer, "scale_loss") else loss
+
+    def _unscale(self, gradients):
+        if hasattr(self.optimizer, "get_unscaled_gradients"):
+            return self.optimizer.get_unscaled_gradients(gradients)
+        return gradients
+
+    # Keras 3's fit does not run under MultiWorkerMirroredStrategy; with these two it does, on Keras 2.15 too.
+    def make_train_function(self, force=False):
+        if not _several_workers():
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+
+            @tf.function
+            def one_step(iterator):
+                strategy = self.distribute_strategy
+                results = strategy.run(self.train_step, args=(next(iterator),))
+                return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], results)
+
+            self.train_function = one_step
+        return self.train_function
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        if not _several_workers():
+            super()._maybe_symbolic_build(*args, **kwargs)
+
+
+def _several_workers():
+    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)

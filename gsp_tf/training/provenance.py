@@ -1,0 +1,42 @@
+"""What a result needs to be trusted: versions, commit, hash of the config."""
+
+import hashlib
+import json
+import platform
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from gsp_tf.version import __version__
+
+
+def provenance():
+    """Versions of everything that computes, and the package's git commit (None outside a git checkout)."""
+    keras_version = getattr(keras, "__version__", None) or keras.version()
+    return {
+        "gsp_tf": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras_version,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "commit": _commit(),
+    }
+
+
+def config_hash(values):
+    """SHA-256 of a config's plain values, the same for any order of keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _commit():
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

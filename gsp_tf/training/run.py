@@ -1,0 +1,159 @@
+"""One training, from a config and a seed to a folder with its result."""
+
+import itertools
+import json
+import time
+
+import numpy as np
+import yaml
+from tensorflow import keras
+
+from gsp_tf.data import training_batches
+from gsp_tf.errors import UserError
+from gsp_tf.metrics import retrieval_metrics
+from gsp_tf.pooling import GSPLayer, PrototypeInitializer
+from gsp_tf.training.build import build_dataset, build_learner
+from gsp_tf.training.checkpoint import replaced, write_json, write_text
+from gsp_tf.training.config import as_plain, parse_run
+from gsp_tf.training.distribution import distribute_batches, is_chief
+from gsp_tf.training.embedding import embed
+from gsp_tf.training.evaluation import RetrievalEvaluation
+from gsp_tf.training.progress import ProgressBar
+from gsp_tf.training.provenance import config_hash, provenance
+from gsp_tf.training.training_state import TrainingState
+
+KS = (1, 2, 4, 8)
+# Batches that prototypes are chosen from are none of those that training sees.
+_PROTOTYPE_STREAM = 1_000_003
+
+
+def train_run(config, method, seed, directory, strategy, show_progress=True):
+    """Train one config with one seed; resume what was killed, return what is finished.
+
+    The folder holds ``config.yaml``, ``log.csv``, ``checkpoint.npz``, ``tensorboard/``, and when the run is finished
+    ``model.keras`` (the embedder at its best validation MAP@R) and ``result.json``.
+
+    Args:
+        config: :class:`gsp_tf.training.config.RunConfig`.
+        method: its name, for the result and the progress bar.
+        seed: fixes initial weights and batches.
+        directory: folder of the run.
+        strategy: of :func:`gsp_tf.training.distribution.build_strategy`.
+        show_progress: whether to show it.
+
+    Returns:
+        dict, the content of ``result.json``.
+
+    Raises:
+        UserError: for a folder of another config, or a training that diverged.
+    """
+    chief = is_chief(strategy)
+    claim(directory, config, seed, write=chief)
+    if (directory / "result.json").exists():
+        return json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    started = time.monotonic()
+    title = f"{method} seed {seed}" if show_progress else None
+    learner, state = _train(config, seed, directory, strategy, title)
+    test = measure(learner.embedder, build_dataset(config, "test"))
+    best = state.history[state.best_epoch]
+    result = {
+        "method": method,
+        "seed": seed,
+        "steps": state.history[-1]["step"],
+        "best_step": best["step"],
+        "validation": {"MAP@R": best["val_MAP@R"], "P@1": best["val_P@1"]},
+        "test": test,
+        "parameters": int(sum(np.prod(weight.shape) for weight in learner.embedder.trainable_weights)),
+        "replicas": strategy.num_replicas_in_sync,
+        "seconds": round(time.monotonic() - started, 1),
+        "config_hash": config_hash(as_plain(config)),
+        "versions": provenance(),
+        "config": as_plain(config),
+    }
+    if chief:
+        with replaced(directory / "model.keras") as partial:
+            whole = partial.with_suffix(".keras")
+            learner.embedder.save(whole)
+            whole.rename(partial)
+        write_json(directory / "result.json", result)
+    return result
+
+
+def measure(embedder, dataset):
+    """Retrieval metrics of an embedder on a data set's fixed images."""
+    images, labels = dataset.images_and_labels()
+    return retrieval_metrics(embed(embedder, images)["embedding"], labels, ks=KS)
+
+
+def claim(directory, config, seed, write=True):
+    """Make the run's folder this config's, or raise :class:`UserError` if it is another's."""
+    path = directory / "config.yaml"
+    values = {"seed": seed, **as_plain(config)}
+    if path.exists():
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if found != values:
+            key, there, here = next(_differences(found, values))
+            raise UserError(
+                f"{directory} holds a run of another config ({key}: {there!r} there, {here!r} here): give another "
+                "--out, or --overwrite to train it anew"
+            )
+    elif write:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_text(path, yaml.safe_dump(values, sort_keys=False))
+
+
+def load_run(directory):
+    """The :class:`RunConfig` and seed of a run's folder."""
+    values = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
+    seed = values.pop("seed")
+    return parse_run(values, str(directory / "config.yaml")), seed
+
+
+def _train(config, seed, directory, strategy, title):
+    training = config.training
+    train, validation = build_dataset(config, "train"), build_dataset(config, "validation")
+    keras.utils.set_random_seed(seed)
+    keras.mixed_precision.set_global_policy(training.precision)
+    with strategy.scope():
+        learner = build_learner(config, train.image_shape, train.num_classes)
+    keras.mixed_precision.set_global_policy("float32")
+    state = TrainingState(directory, training.evaluate_every, training.patience, write=is_chief(strategy))
+    done = state.restore(learner)
+    if done * training.evaluate_every < training.steps and not state.exhausted:
+
+        def batches(start_step=done * training.evaluate_every, stream=0):
+            return training_batches(
+                train, training.classes_per_batch, training.samples_per_class, seed + stream, start_step
+            )
+
+        callbacks = [RetrievalEvaluation(*validation.images_and_labels())]
+        if any(isinstance(layer, GSPLayer) for layer in learner.embedder.layers):
+            if config.prototypes.initializer == "k_center":
+                callbacks.insert(0, PrototypeInitializer(
+                    lambda: itertools.islice(batches(0, _PROTOTYPE_STREAM), 1000),
+                    config.prototypes.num_features, config.prototypes.warmup_steps, seed=seed,
+                ))
+        if is_chief(strategy):
+            callbacks.append(keras.callbacks.TensorBoard(str(directory / "tensorboard"), write_graph=False))
+            if title is not None:
+                callbacks.append(ProgressBar(title, training.steps, done * training.evaluate_every))
+        batch_size = training.classes_per_batch * training.samples_per_class
+        learner.fit(
+            distribute_batches(strategy, batches, train.image_shape, batch_size),
+            epochs=training.steps // training.evaluate_every,
+            initial_epoch=done,
+            steps_per_epoch=training.evaluate_every,
+            callbacks=[*callbacks, state],
+            verbose=0,
+        )
+    state.use_best(learner)
+    return learner, state
+
+
+def _differences(there, here, prefix=""):
+    for key in {**there, **here}:
+        old, new = there.get(key), here.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            yield prefix + key, old, new
