@@ -4,15 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from tensorflow import keras
-
 from gsp_tf.commands.exit_status import exit_status
 from gsp_tf.errors import UserError
 from gsp_tf.export import export_saved_model
 from gsp_tf.protocols.comparison import METRICS, find_results, summarize
 from gsp_tf.report.table import comparison_table
 from gsp_tf.training.build import build_dataset
-from gsp_tf.training.run import load_run, measure
+from gsp_tf.training.run import load_embedder, load_run, measure
 
 # Embeddings are float32; another processor or thread count may swap two neighbours at nearly the same distance.
 TOLERANCE = 2e-3
@@ -47,14 +45,14 @@ def evaluate(arguments):
     if arguments.export is not None:
         folder, best = max((run for runs in found.values() for run in runs),
                            key=lambda run: run[1]["validation"]["MAP@R"])
-        names = export_saved_model(_load(folder), arguments.export)
+        names = export_saved_model(load_embedder(folder), arguments.export)
         print(f"\nexported {best['method']} seed {best['seed']} (best validation MAP@R, "
               f"{100 * best['validation']['MAP@R']:.2f} %) to {arguments.export}: {', '.join(names)}")
 
 
 def _measure_again(folder, result):
     config, _ = load_run(folder)
-    test = measure(_load(folder), build_dataset(config, "test"))
+    test = measure(load_embedder(folder), build_dataset(config, "test"))
     for metric in METRICS:
         if abs(test[metric] - result["test"][metric]) > TOLERANCE:
             raise UserError(
@@ -62,14 +60,6 @@ def _measure_again(folder, result):
                 "result.json: one of the two files was changed; train the run again with --overwrite"
             )
     return {**result, "test": test}
-
-
-def _load(folder):
-    try:
-        return keras.models.load_model(folder / "model.keras", compile=False)
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{folder / 'model.keras'} cannot be loaded: {reason}; train the run again") from None
 
 
 def _is_saved_model(directory):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 import yaml
+from tensorflow import keras
 
 from gsp_tf.commands.exit_status import exit_status
 from gsp_tf.errors import UserError
@@ -62,11 +63,11 @@ def train(arguments):
     if chief:
         directory.mkdir(parents=True, exist_ok=True)
         write_text(directory / "job.yaml", yaml.safe_dump(as_plain(job), sort_keys=False))
-    for index, run in enumerate(runs):
+    for run in runs:
         if (run.directory / "result.json").exists():
             print(f"{run.method} seed {run.seed}: finished earlier")
         train_run(job.methods[run.method], run.method, run.seed, run.directory, strategy, show_progress=chief)
-        tf.keras.backend.clear_session()
+        keras.backend.clear_session()
     if chief:
         table, paths = write_report(directory)
         print(f"\n{table}\n")
@@ -77,7 +78,7 @@ def train(arguments):
 
 def _clear(directory):
     if any(directory.iterdir()) and not (directory / "job.yaml").exists():
-        raise UserError(f"--overwrite: {directory} was not written by train.py; delete it by hand, or give another --out")
+        raise UserError(f"--overwrite: {directory} is not a folder of train.py; give another --out")
     shutil.rmtree(directory)
 
 

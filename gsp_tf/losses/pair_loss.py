@@ -39,7 +39,7 @@ class PairLoss(keras.losses.Loss):
     def __call__(self, labels, embeddings, ref_labels=None, ref_embeddings=None, sample_weight=None):
         if sample_weight is not None or (ref_labels is None) != (ref_embeddings is None):
             raise ValueError(
-                f"{type(self).__name__} takes (labels, embeddings) or (labels, embeddings, ref_labels, ref_embeddings), "
+                f"{type(self).__name__} takes (labels, embeddings), or those and (ref_labels, ref_embeddings), "
                 "and no sample weights: remove sample_weight, or give both reference arguments"
             )
         labels, embeddings = as_labels(labels), self._prepare("embeddings", embeddings)

@@ -44,9 +44,9 @@ def retrieval_metrics(
 
     Raises:
         ValueError: shapes that do not fit, embeddings that are not finite, labels that are not whole numbers,
-        a k
-            above the number of references, too small a `memory_bytes`, or no query with a reference of its
+            a k above the number of references, too small a `memory_bytes`, or no query with a reference of its
             class.
+        TypeError: `ks` is not a sequence.
 
     Example:
         >>> import numpy as np
@@ -55,8 +55,8 @@ def retrieval_metrics(
         >>> {name: round(value, 3) for name, value in measured.items()}
         {'P@1': 0.667, 'P@R': 0.5, 'MAP@R': 0.417, 'R@2': 1.0}
 
-    Source: K. Musgrave, S. Belongie, S.-N. Lim, "A Metric Learning Reality Check", ECCV 2020, section 3.2,
-    equations 3 and 4.
+    Source: K. Musgrave, S. Belongie, S.-N. Lim, "A Metric Learning Reality Check", ECCV 2020, which introduces
+    MAP@R to metric learning.
     """
     if (ref_embeddings is None) != (ref_labels is None):
         missing = "ref_embeddings" if ref_embeddings is None else "ref_labels"

@@ -21,11 +21,20 @@ def pairwise_distances(x, y):
     """
     xx = tf.reduce_sum(tf.square(x), axis=-1)[..., :, tf.newaxis]
     yy = tf.reduce_sum(tf.square(y), axis=-1)[..., tf.newaxis, :]
-    return guarded_sqrt(xx + yy - 2 * tf.matmul(x, y, transpose_b=True), scale=xx + yy)
+    return guarded_sqrt(xx + yy - 2 * _inner_products(x, y), scale=xx + yy)
+
+
+def _inner_products(x, y):
+    """⟨x_i, y_j⟩ (..., m, n). One ``x`` for a whole batch of ``y`` makes one large product, there and back."""
+    if x.shape.rank != 2 or y.shape.rank != 3:
+        return tf.matmul(x, y, transpose_b=True)
+    batch, count, dim = tf.unstack(tf.shape(y))
+    flat = tf.matmul(x, tf.reshape(y, (batch * count, dim)), transpose_b=True)
+    return tf.transpose(tf.reshape(flat, (tf.shape(x)[0], batch, count)), (1, 0, 2))
 
 
 def guarded_sqrt(squared, scale):
-    """Square root of differences of numbers of size ``scale``; 0, with zero gradient, where rounding is all there is."""
+    """Square root of differences of numbers of size ``scale``; 0, without gradient, where rounding is all there is."""
     rounding = 8 * np.finfo(squared.dtype.as_numpy_dtype).eps
     distinct = squared > tf.stop_gradient(scale) * squared.dtype.as_numpy_dtype(rounding)
     return tf.where(distinct, tf.sqrt(tf.where(distinct, squared, tf.ones_like(squared))), tf.zeros_like(squared))

@@ -1,5 +1,6 @@
 """Normalisations whose values and gradients are finite everywhere."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -11,8 +12,11 @@ def clip_to_unit_ball(x):
     >>> clip_to_unit_ball(tf.constant([[3.0, 4.0], [0.3, 0.4]])).numpy().round(2).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.30000001192092896, 0.4000000059604645]]
     """
-    # The reciprocal square root of a number of at least 1 has no pole, so no gradient needs a guard.
-    return x * tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(x), axis=-1, keepdims=True), 1))
+    squared = tf.reduce_sum(tf.square(x), axis=-1, keepdims=True)
+    # A vector that was clipped before has length 1 but for rounding, and must not take either side of the kink's two
+    # gradients by chance: it counts as longer. The root of a number near 1 or above has no pole to guard.
+    shorter = squared < 1 - 64 * np.finfo(x.dtype.as_numpy_dtype).eps
+    return x * tf.math.rsqrt(tf.where(shorter, tf.ones_like(squared), squared))
 
 
 def l2_normalize(x):

@@ -1,5 +1,6 @@
 """Tensors of all replicas of a ``tf.distribute`` strategy, seen as one global batch."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -18,4 +19,11 @@ def gather_batch(tensor):
     if context is None or replica_count() == 1:
         return tensor
     # Without the identity TensorFlow fails with "destinations can not be empty".
-    return context.all_gather(tf.identity(tensor), axis=0)
+    gathered = context.all_gather(tf.identity(tensor), axis=0)
+    batch = None if tensor.shape[0] is None else tensor.shape[0] * replica_count()
+    return tf.ensure_shape(gathered, (batch, *tensor.shape[1:]))
+
+
+def as_array(variable):
+    """The value of a variable as a NumPy array that later assignments leave alone; of one copy if there are several."""
+    return np.array(tf.convert_to_tensor(variable))

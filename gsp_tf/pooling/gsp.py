@@ -6,6 +6,7 @@ from tensorflow import keras
 from gsp_tf.ops.checks import check_choice, check_count, check_number, solver_dtype
 from gsp_tf.ops.distances import pairwise_distances
 from gsp_tf.ops.normalization import clip_to_unit_ball
+from gsp_tf.ops.variables import full_precision_weight
 from gsp_tf.pooling.local_features import (
     check_data_format,
     feature_dim,
@@ -81,9 +82,13 @@ class GSPLayer(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = (self.num_prototypes, feature_dim(input_shape, self.data_format))
-        self.prototypes = self.add_weight(name="prototypes", shape=shape, initializer=self.prototype_initializer)
-        self.mu = self.add_weight(
-            name="mu", shape=(), initializer=keras.initializers.Constant(self.transport_ratio), trainable=False
+        self.prototypes = full_precision_weight(
+            self, name="prototypes", shape=shape, initializer=self.prototype_initializer
+        )
+        self.mu = full_precision_weight(
+            self, name="mu", shape=(), dtype=solver_dtype(self.variable_dtype).name, trainable=False,
+            # Keras 3's Constant passes through float32 on the way to float64.
+            initializer=lambda shape, dtype=None: tf.constant(self.transport_ratio, dtype, shape),
         )
         super().build(input_shape)
 

@@ -6,9 +6,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from gsp_tf.ops.checks import check_count
+from gsp_tf.ops.checks import check_count, solver_dtype
 from gsp_tf.ops.k_center import greedy_k_center
 from gsp_tf.ops.normalization import clip_to_unit_ball
+from gsp_tf.ops.replicas import as_array
 from gsp_tf.pooling.gsp import GSPLayer
 from gsp_tf.pooling.local_features import flatten_features
 
@@ -54,8 +55,10 @@ class PrototypeInitializer(keras.callbacks.Callback):
         self._gsp = self._find_layer()
         # At exactly warmup_steps, a run that was stopped there has not set its prototypes yet.
         self._pending = self._step() <= self.warmup_steps
-        if self._pending and self._gsp.built and self._step() < self.warmup_steps:
-            self._gsp.mu.assign(1.0)
+        if self._pending:
+            self._build()
+            if self._step() < self.warmup_steps:
+                self._gsp.mu.assign(1.0)
 
     def on_train_batch_begin(self, batch, logs=None):
         if not self._pending:
@@ -63,7 +66,7 @@ class PrototypeInitializer(keras.callbacks.Callback):
         if self._step() >= self.warmup_steps:
             self.initialize()
             self._pending = False
-        elif self._gsp.built:
+        else:
             self._gsp.mu.assign(1.0)
 
     def initialize(self):
@@ -75,7 +78,7 @@ class PrototypeInitializer(keras.callbacks.Callback):
         layer.mu.assign(layer.transport_ratio)
 
     def _step(self):
-        return int(self.model.optimizer.iterations)
+        return int(as_array(self.model.optimizer.iterations))
 
     def _find_layer(self):
         found = [layer for layer in self.model._flatten_layers() if isinstance(layer, GSPLayer)]
@@ -94,16 +97,34 @@ class PrototypeInitializer(keras.callbacks.Callback):
             )
         return found[0]
 
+    def _build(self):
+        """Create the variables of a model that would meet its first batch in ``fit``, and leave them as they are."""
+        if self._gsp.built:
+            return
+        for images in self._images():
+            self.model(images, training=False)
+            return
+        raise self._too_few(0)
+
+    def _images(self):
+        for batch in self.data() if callable(self.data) else self.data:
+            yield keras.utils.unpack_x_y_sample_weight(batch)[0]
+
+    def _too_few(self, total):
+        return ValueError(
+            f"PrototypeInitializer gathered {total} local features of num_features={self.num_features}: give more "
+            "data, or lower num_features"
+        )
+
     def _gather(self):
         bags, total = [], 0
-        state = [(variable, np.array(variable)) for variable in self.model.non_trainable_variables]
-        for batch in self.data() if callable(self.data) else self.data:
-            images = keras.utils.unpack_x_y_sample_weight(batch)[0]
+        state = [(variable, as_array(variable)) for variable in self.model.non_trainable_variables]
+        for images in self._images():
             with _recorded_inputs(self._gsp) as recorded:
                 self.model(images, training=True)
             for inputs, mask in recorded:
                 features, valid = flatten_features(inputs, mask, self._gsp.data_format)
-                features = tf.cast(tf.reshape(features, (-1, features.shape[-1])), tf.float32)
+                features = tf.reshape(tf.cast(features, solver_dtype(features.dtype)), (-1, features.shape[-1]))
                 if valid is not None:
                     features = tf.boolean_mask(features, tf.reshape(valid, (-1,)))
                 bags.append(clip_to_unit_ball(features).numpy())
@@ -113,10 +134,7 @@ class PrototypeInitializer(keras.callbacks.Callback):
         for variable, value in state:
             variable.assign(value)
         if total < self.num_features:
-            raise ValueError(
-                f"PrototypeInitializer gathered {total} local features of num_features={self.num_features}: give more "
-                "data, or lower num_features"
-            )
+            raise self._too_few(total)
         features = np.concatenate(bags)
         chosen = np.random.default_rng(self.seed).choice(total, self.num_features, replace=False)
         return features[np.sort(chosen)]
@@ -135,4 +153,5 @@ def _recorded_inputs(layer):
     try:
         yield recorded
     finally:
-        layer.call = call
+        # The class's own method shows again.
+        del layer.call

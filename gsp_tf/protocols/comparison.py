@@ -1,14 +1,13 @@
 """Comparison of methods: every method with every seed on the same data and budget, averaged over seeds."""
 
-import json
 import re
 import statistics
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from gsp_tf.errors import UserError
+from gsp_tf.training.checkpoint import read_json
+from gsp_tf.training.config_file import read_mapping
 
 METRICS = ("MAP@R", "P@R", "P@1")
 
@@ -41,8 +40,8 @@ def comparison_runs(job, directory):
 
 
 def run_directory(directory, method, seed):
-    """``<directory>/<method>/seed_<n>``, with characters that file systems dislike replaced."""
-    return Path(directory) / re.sub(r"[^A-Za-z0-9.+@_-]", "_", method) / f"seed_{seed}"
+    """``<directory>/<method>/seed_<n>``; a config's method names are such that they can be folders."""
+    return Path(directory) / method / f"seed_{seed}"
 
 
 def summarize(results):
@@ -82,19 +81,23 @@ def find_results(directory):
     """
     directory = Path(directory)
     if not directory.is_dir():
-        raise UserError(f"run {directory} does not exist: give a folder that train.py wrote, such as runs/digits_mixture")
+        raise UserError(f"run {directory} does not exist: give a folder that train.py wrote")
     found = {}
     for path in sorted(directory.rglob("result.json"), key=lambda path: (path.parts[:-2], _seed(path))):
-        try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read ({error}): delete it and train the run again") from None
+        result = read_json(path)
         found.setdefault(result["method"], []).append((path.parent, result))
+    for method, runs in found.items():
+        if len({result["config_hash"] for _, result in runs}) > 1:
+            folders = ", ".join(str(folder) for folder, _ in runs)
+            raise UserError(
+                f"{directory} holds runs of {method} with different configs ({folders}), which have no common mean: "
+                "give the folder of one job"
+            )
     if not found:
         raise UserError(f"{directory} holds no finished run: run train.py until it prints its table")
     job = directory / "job.yaml"
     if job.exists():
-        order = list(yaml.safe_load(job.read_text(encoding="utf-8"))["methods"])
+        order = list(read_mapping(job)["methods"])
         found = dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
     return found
 

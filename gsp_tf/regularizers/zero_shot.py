@@ -6,6 +6,7 @@ from tensorflow import keras
 
 from gsp_tf.ops.checks import check_count, check_number, check_rank, solver_dtype
 from gsp_tf.ops.labels import as_labels
+from gsp_tf.ops.variables import full_precision_weight
 
 
 @keras.utils.register_keras_serializable("gsp_tf")
@@ -53,7 +54,8 @@ class ZeroShotRegularizer(keras.layers.Layer):
 
     def __init__(self, num_classes, embedding_dim=None, weight=0.1, ridge=0.05, scale=1.0, label_initializer=None,
                  **kwargs):
-        super().__init__(**kwargs)
+        # Half precision would round float labels: in bfloat16, 257 is 256.
+        super().__init__(autocast=False, **kwargs)
         self.num_classes = check_count("num_classes", num_classes, low=2)
         self.embedding_dim = None if embedding_dim is None else check_count("embedding_dim", embedding_dim)
         self.weight = check_number("weight", weight, low=0, high=1)
@@ -64,8 +66,8 @@ class ZeroShotRegularizer(keras.layers.Layer):
     def build(self, input_shape):
         size = self.embedding_dim or input_shape[0][-1]
         initializer = self.label_initializer or keras.initializers.RandomNormal(stddev=1 / np.sqrt(size))
-        self.label_embeddings = self.add_weight(
-            name="label_embeddings", shape=(self.num_classes, size), initializer=initializer
+        self.label_embeddings = full_precision_weight(
+            self, name="label_embeddings", shape=(self.num_classes, size), initializer=initializer
         )
         super().build(input_shape)
 

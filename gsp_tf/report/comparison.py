@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from tensorflow import keras
-
 from gsp_tf.protocols.comparison import find_results, summarize
 from gsp_tf.report.plots import choose_examples, plot_scores, plot_weight_maps
 from gsp_tf.report.table import comparison_table
 from gsp_tf.training.build import build_dataset
 from gsp_tf.training.checkpoint import write_json, write_text
 from gsp_tf.training.embedding import embed
-from gsp_tf.training.run import load_run
+from gsp_tf.training.run import load_embedder, load_run
 
 EXAMPLES = 6
 
@@ -43,7 +41,7 @@ def draw_weight_maps(found, path, title):
     maps, images, names = {}, None, None
     for method, runs in found.items():
         folder = runs[0][0]
-        embedder = keras.models.load_model(folder / "model.keras", compile=False)
+        embedder = load_embedder(folder)
         if "weights" not in embedder.output:
             continue
         if images is None:

@@ -29,12 +29,14 @@ def plot_scores(summaries, path, title, metric="MAP@R"):
     axes.invert_yaxis()
     axes.set_xlim(0, 112)
     axes.set_xticks(range(0, 101, 20))
-    for row, (mean, error) in enumerate(zip(means, errors)):
+    for row, (mean, error) in enumerate(zip(means, errors, strict=True)):
         axes.text(mean + error + 1, row, f"{mean:.1f}", va="center", color=INK, fontsize=9)
-    seeds = summaries[0].seeds
-    axes.set_xlabel(f"test {metric} (%), " + (f"mean ± std of {seeds} seeds" if seeds > 1 else "one seed"))
+    seeds = sorted({summary.seeds for summary in summaries})
+    counted = f"mean ± std of {' to '.join(map(str, seeds))} seeds" if seeds != [1] else "one seed"
+    axes.set_xlabel(f"test {metric} (%), {counted}")
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_bounds(0, 100)
     axes.tick_params(axis="y", length=0)
     _save(figure, path)
 

@@ -19,10 +19,10 @@ def comparison_table(summaries, markdown=False):
     if markdown:
         rows.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
         return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    widths = [max(map(len, column)) for column in zip(*rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) if index == 0 else cell.rjust(width)
-                  for index, (cell, width) in enumerate(zip(row, widths))).rstrip()
+                  for index, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
         for row in rows
     )
 

@@ -83,7 +83,22 @@ def check_buildable(config):
             f"training.classes_per_batch must be at most {datasets[0].num_classes}, the number of training classes of "
             f"{config.data.name}; got {config.training.classes_per_batch}"
         )
-    build_learner(config, datasets[0].image_shape, datasets[0].num_classes)
+    learner = build_learner(config, datasets[0].image_shape, datasets[0].num_classes)
+    if "histogram" in learner.embedder.output and config.prototypes.initializer == "k_center":
+        _check_prototypes(config.prototypes, learner.embedder.output["histogram"].shape[-1], config.training.steps)
+
+
+def _check_prototypes(prototypes, count, steps):
+    if prototypes.num_features < count:
+        raise UserError(
+            f"prototypes.num_features must be at least model.pooling.num_prototypes={count}; got "
+            f"{prototypes.num_features}"
+        )
+    if prototypes.warmup_steps >= steps:
+        raise UserError(
+            f"prototypes.warmup_steps must be below training.steps={steps}, or the pooling stays that of the warm-up, "
+            f"average pooling; got {prototypes.warmup_steps}"
+        )
 
 
 def _make(key, name, table, arguments, *positional):

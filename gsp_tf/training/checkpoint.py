@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from gsp_tf.errors import UserError
+from gsp_tf.ops.replicas import as_array
 
 
 @contextlib.contextmanager
@@ -33,6 +35,17 @@ def write_json(path, values):
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_json(path):
+    """The mapping that :func:`write_json` wrote, or :class:`UserError`."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError(f"it holds no mapping but {type(values).__name__}")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): delete it and start train.py again") from None
+    return values
+
+
 def save_checkpoint(path, groups, state):
     """Write named groups of variables or arrays and a JSON-able state in one file.
 
@@ -41,7 +54,7 @@ def save_checkpoint(path, groups, state):
         groups: dict of lists of variables.
         state: plain values.
     """
-    arrays = {f"{group}/{index}": np.asarray(value) for group, values in groups.items()
+    arrays = {f"{group}/{index}": as_array(value) for group, values in groups.items()
               for index, value in enumerate(values)}
     with replaced(path) as partial, open(partial, "wb") as file:
         np.savez(file, state=np.array(json.dumps(state)), **arrays)
@@ -57,7 +70,7 @@ def load_checkpoint(path, groups):
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
             state = json.loads(str(arrays.pop("state")))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"checkpoint {path} cannot be read ({error}): delete it to train this run anew") from None
     variables = {f"{group}/{index}": variable for group, values in groups.items()
                  for index, variable in enumerate(values)}

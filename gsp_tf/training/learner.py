@@ -81,14 +81,15 @@ class MetricLearner(keras.Model):
             # Every replica computes the whole loss and optimizers sum the gradients over replicas.
             scaled = self._scale(losses[0] / replica_count())
         gradients = self._unscale(tape.gradient(scaled, self.trainable_variables))
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
-        for tracker, value in zip(self.trackers, losses):
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        for tracker, value in zip(self.trackers, losses, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
     def test_step(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        for tracker, value in zip(self.trackers, self.batch_losses(self.embedder(images, training=False), labels)):
+        losses = self.batch_losses(self.embedder(images, training=False), labels)
+        for tracker, value in zip(self.trackers, losses, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
@@ -103,9 +104,11 @@ class MetricLearner(keras.Model):
             return self.optimizer.get_unscaled_gradients(gradients)
         return gradients
 
-    # Keras 3's fit does not run under MultiWorkerMirroredStrategy; with these two it does, on Keras 2.15 too.
+    # Keras 3's fit does not run under MultiWorkerMirroredStrategy, and under MirroredStrategy it fails to reduce scalar
+    # logs. With this and the next method it runs under both, and on Keras 2.15 too. Every replica has the global
+    # batch's losses, so any one's logs are the step's.
     def make_train_function(self, force=False):
-        if not _several_workers():
+        if self.distribute_strategy.num_replicas_in_sync == 1:
             return super().make_train_function(force)
         if self.train_function is None or force:
 
@@ -118,10 +121,7 @@ class MetricLearner(keras.Model):
             self.train_function = one_step
         return self.train_function
 
+    # Keras 3 would take a batch away from the data to build from; everything here can be built without one.
     def _maybe_symbolic_build(self, *args, **kwargs):
-        if not _several_workers():
-            super()._maybe_symbolic_build(*args, **kwargs)
-
-
-def _several_workers():
-    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+        with self.distribute_strategy.scope():
+            self.build_all()

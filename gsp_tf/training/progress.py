@@ -10,17 +10,16 @@ class ProgressBar(keras.callbacks.Callback):
     Keras's own bar begins a line every epoch; a job of many runs would scroll its table away.
 
     Args:
-        title: name of the run.
+        title: name of the run; None shows nothing.
         steps: number of steps of the whole run.
         done: steps that an earlier process did.
     """
 
     def __init__(self, title, steps, done=0):
         super().__init__()
-        self.title, self.steps, self.done = title, steps, done
-
-    def on_train_begin(self, logs=None):
-        self._bar = tqdm(desc=self.title, total=self.steps, initial=self.done, unit="step", mininterval=0.5)
+        self._bar = tqdm(
+            desc=title, total=steps, initial=done, unit="step", mininterval=0.5, disable=title is None
+        )
 
     def on_train_batch_end(self, batch, logs=None):
         self._bar.update()
@@ -29,5 +28,6 @@ class ProgressBar(keras.callbacks.Callback):
         shown = {key: f"{float(logs[key]):.3f}" for key in ("loss", "val_MAP@R") if key in logs}
         self._bar.set_postfix(shown, refresh=False)
 
-    def on_train_end(self, logs=None):
+    def close(self):
+        """End the line, whether or not training came to its end."""
         self._bar.close()

@@ -4,22 +4,21 @@ import hashlib
 import json
 import platform
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
 from gsp_tf.version import __version__
 
 
 def provenance():
     """Versions of everything that computes, and the package's git commit (None outside a git checkout)."""
-    keras_version = getattr(keras, "__version__", None) or keras.version()
     return {
         "gsp_tf": __version__,
         "tensorflow": tf.__version__,
-        "keras": keras_version,
+        "keras": metadata.version("keras"),
         "numpy": np.__version__,
         "python": platform.python_version(),
         "commit": _commit(),

@@ -1,20 +1,22 @@
 """One training, from a config and a seed to a folder with its result."""
 
 import itertools
-import json
-import time
+import zipfile
 
 import numpy as np
+import tensorflow as tf
 import yaml
 from tensorflow import keras
 
 from gsp_tf.data import training_batches
 from gsp_tf.errors import UserError
 from gsp_tf.metrics import retrieval_metrics
-from gsp_tf.pooling import GSPLayer, PrototypeInitializer
+from gsp_tf.ops.replicas import as_array
+from gsp_tf.pooling import PrototypeInitializer
 from gsp_tf.training.build import build_dataset, build_learner
-from gsp_tf.training.checkpoint import replaced, write_json, write_text
+from gsp_tf.training.checkpoint import read_json, replaced, write_json, write_text
 from gsp_tf.training.config import as_plain, parse_run
+from gsp_tf.training.config_file import read_mapping
 from gsp_tf.training.distribution import distribute_batches, is_chief
 from gsp_tf.training.embedding import embed
 from gsp_tf.training.evaluation import RetrievalEvaluation
@@ -50,8 +52,7 @@ def train_run(config, method, seed, directory, strategy, show_progress=True):
     chief = is_chief(strategy)
     claim(directory, config, seed, write=chief)
     if (directory / "result.json").exists():
-        return json.loads((directory / "result.json").read_text(encoding="utf-8"))
-    started = time.monotonic()
+        return read_json(directory / "result.json")
     title = f"{method} seed {seed}" if show_progress else None
     learner, state = _train(config, seed, directory, strategy, title)
     test = measure(learner.embedder, build_dataset(config, "test"))
@@ -65,16 +66,14 @@ def train_run(config, method, seed, directory, strategy, show_progress=True):
         "test": test,
         "parameters": int(sum(np.prod(weight.shape) for weight in learner.embedder.trainable_weights)),
         "replicas": strategy.num_replicas_in_sync,
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": round(state.seconds, 1),
         "config_hash": config_hash(as_plain(config)),
         "versions": provenance(),
         "config": as_plain(config),
     }
     if chief:
         with replaced(directory / "model.keras") as partial:
-            whole = partial.with_suffix(".keras")
-            learner.embedder.save(whole)
-            whole.rename(partial)
+            learner.embedder.save(partial)
         write_json(directory / "result.json", result)
     return result
 
@@ -90,9 +89,7 @@ def claim(directory, config, seed, write=True):
     path = directory / "config.yaml"
     values = {"seed": seed, **as_plain(config)}
     if path.exists():
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if found != values:
-            key, there, here = next(_differences(found, values))
+        for key, there, here in _differences(read_mapping(path), values):
             raise UserError(
                 f"{directory} holds a run of another config ({key}: {there!r} there, {here!r} here): give another "
                 "--out, or --overwrite to train it anew"
@@ -104,9 +101,20 @@ def claim(directory, config, seed, write=True):
 
 def load_run(directory):
     """The :class:`RunConfig` and seed of a run's folder."""
-    values = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
-    seed = values.pop("seed")
-    return parse_run(values, str(directory / "config.yaml")), seed
+    path = directory / "config.yaml"
+    values = read_mapping(path)
+    seed = values.pop("seed", None)
+    return parse_run(values, str(path)), seed
+
+
+def load_embedder(directory):
+    """The embedder of a finished run's folder."""
+    path = directory / "model.keras"
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be loaded: {reason}; train the run again with --overwrite") from None
 
 
 def _train(config, seed, directory, strategy, title):
@@ -127,27 +135,39 @@ def _train(config, seed, directory, strategy, title):
             )
 
         callbacks = [RetrievalEvaluation(*validation.images_and_labels())]
-        if any(isinstance(layer, GSPLayer) for layer in learner.embedder.layers):
-            if config.prototypes.initializer == "k_center":
-                callbacks.insert(0, PrototypeInitializer(
-                    lambda: itertools.islice(batches(0, _PROTOTYPE_STREAM), 1000),
-                    config.prototypes.num_features, config.prototypes.warmup_steps, seed=seed,
-                ))
+        if "histogram" in learner.embedder.output and config.prototypes.initializer == "k_center":
+            callbacks.insert(0, PrototypeInitializer(
+                lambda: itertools.islice(batches(0, _PROTOTYPE_STREAM), 1000),
+                config.prototypes.num_features, config.prototypes.warmup_steps, seed=seed,
+            ))
         if is_chief(strategy):
             callbacks.append(keras.callbacks.TensorBoard(str(directory / "tensorboard"), write_graph=False))
-            if title is not None:
-                callbacks.append(ProgressBar(title, training.steps, done * training.evaluate_every))
+        progress = ProgressBar(title, training.steps, done * training.evaluate_every)
         batch_size = training.classes_per_batch * training.samples_per_class
-        learner.fit(
-            distribute_batches(strategy, batches, train.image_shape, batch_size),
-            epochs=training.steps // training.evaluate_every,
-            initial_epoch=done,
-            steps_per_epoch=training.evaluate_every,
-            callbacks=[*callbacks, state],
-            verbose=0,
-        )
+        try:
+            learner.fit(
+                distribute_batches(strategy, batches, train.image_shape, batch_size),
+                epochs=training.steps // training.evaluate_every,
+                initial_epoch=done,
+                steps_per_epoch=training.evaluate_every,
+                shuffle=False,
+                callbacks=[*callbacks, progress, state],
+                verbose=0,
+            )
+        except (ValueError, tf.errors.InvalidArgumentError):
+            # Metrics, k-center and Cholesky refuse numbers that are not finite, each with words of its own.
+            images, _ = next(batches())
+            if _is_finite(learner.embedder(images, training=True)):
+                raise
+            raise state.diverged("an embedding is not finite", int(as_array(learner.optimizer.iterations))) from None
+        finally:
+            progress.close()
     state.use_best(learner)
     return learner, state
+
+
+def _is_finite(outputs):
+    return all(np.all(np.isfinite(value)) for value in tf.nest.flatten(outputs))
 
 
 def _differences(there, here, prefix=""):

@@ -3,12 +3,14 @@
 import csv
 import io
 import math
+import time
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
 from gsp_tf.errors import UserError
+from gsp_tf.ops.replicas import as_array
 from gsp_tf.training.checkpoint import load_checkpoint, save_checkpoint, write_text
 
 
@@ -32,6 +34,12 @@ class TrainingState(keras.callbacks.Callback):
         self.monitor, self.write = monitor, write
         self.history = []
         self.best_weights = None
+        self._started, self._seconds_before = time.monotonic(), 0.0
+
+    @property
+    def seconds(self):
+        """Time since this was made, and that of the processes before up to the checkpoint."""
+        return self._seconds_before + time.monotonic() - self._started
 
     @property
     def best_epoch(self):
@@ -50,33 +58,37 @@ class TrainingState(keras.callbacks.Callback):
         path = self.directory / "checkpoint.npz"
         if path.exists():
             # Room for the best weights, which live in no variable while training goes on.
-            best = [tf.Variable(np.array(value)) for value in learner.embedder.weights]
+            best = [tf.Variable(as_array(value)) for value in learner.embedder.weights]
             state = load_checkpoint(path, self._groups(learner, best))
-            self.best_weights = [np.array(value) for value in best]
-            self.history = state["history"]
+            self.best_weights = [as_array(value) for value in best]
+            self.history, self._seconds_before = state["history"], state["seconds"]
         return len(self.history)
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"step": (epoch + 1) * self.evaluate_every, **{key: float(value) for key, value in logs.items()}}
         broken = [key for key, value in row.items() if not math.isfinite(value)]
         if broken:
-            raise UserError(
-                f"training diverged: {broken[0]} is {row[broken[0]]} at step {row['step']}; lower "
-                f"training.optimizer.learning_rate. The last good state is in {self.directory}"
-            )
+            raise self.diverged(f"{broken[0]} is {row[broken[0]]}", row["step"])
         self.history.append(row)
         if self.best_epoch == len(self.history) - 1:
-            self.best_weights = [np.array(value) for value in self.model.embedder.weights]
+            self.best_weights = [as_array(value) for value in self.model.embedder.weights]
         if self.write:
             write_text(self.directory / "log.csv", self._csv())
-            state = {"history": self.history}
+            state = {"history": self.history, "seconds": self.seconds}
             save_checkpoint(self.directory / "checkpoint.npz", self._groups(self.model, self.best_weights), state)
         if self.exhausted:
             self.model.stop_training = True
 
+    def diverged(self, what, step):
+        """The error of numbers that are no longer finite."""
+        return UserError(
+            f"{self.directory}: training diverged: {what} at step {step}; lower training.optimizer.learning_rate and "
+            "start with --overwrite or another --out"
+        )
+
     def use_best(self, learner):
         """Put the best weights into the embedder."""
-        for variable, value in zip(learner.embedder.weights, self.best_weights):
+        for variable, value in zip(learner.embedder.weights, self.best_weights, strict=True):
             variable.assign(value)
 
     def _csv(self):

@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gsp_tf.ops.labels import as_labels
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+def test_every_form_of_labels_is_the_same(dtype, shape):
+    labels = as_labels(np.array([4, 0, 100], dtype).reshape(shape))
+    assert labels.dtype == tf.int64
+    assert labels.numpy().tolist() == [4, 0, 100]
+
+
+def test_symbolic_labels():
+    function = tf.function(as_labels, input_signature=[tf.TensorSpec((None, None), tf.float32)])
+    assert function(tf.constant([[3.0], [1.0]])).numpy().tolist() == [3, 1]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="labels must be whole numbers"):
+        function(tf.constant([[0.5], [1.0]]))
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"labels must have shape \(B,\) or \(B, 1\); got shape \(\) of rank 0"):
+        as_labels(3)
+    with pytest.raises(ValueError, match=r"labels must be one class index per sample, .* got shape \(2, 3\)"):
+        as_labels(np.zeros((2, 3), np.int32))
+    with pytest.raises(ValueError, match="labels must be whole numbers, one class index per sample; got fractions"):
+        as_labels([0.0, 1.5])
+    with pytest.raises(ValueError, match="labels must be whole numbers, one class index per sample; got dtype string"):
+        as_labels(["cat", "dog"])
