@@ -1,11 +1,12 @@
-"""What GSP costs beside its floor and beside the published solver: forward + backward, time and peak memory.
+"""What GSP costs beside the floor of prototype pooling and beside the published solver: time, memory, exactness.
 
-    python benchmarks/transport.py              all shapes, as in README
-    python benchmarks/transport.py --quick      a small shape and few rounds, to see that it runs
+    python benchmarks/transport.py              all shapes: the figures in README, some minutes
+    python benchmarks/transport.py --quick      one small shape and few rounds, to see that it runs
 
-All methods pool the same features (B, n, d) with the same prototypes (m, d), and are differentiated with respect to
-both through one random linear functional of the pooled vector and of the histogram. A round calls every method once,
-so that whatever else the machine does falls on all of them alike; the medians over the rounds are compared.
+All methods pool the same features (B, n, d) with the same prototypes (m, d), forward and backward: the gradients of
+one random linear functional of the pooled vector and of the histogram, with respect to features and prototypes.
+A round calls every method once, in random order, and ratios are taken within a round, so that whatever else the
+machine does falls on all methods alike; the table has the medians over the rounds.
 """
 
 import argparse
@@ -27,39 +28,40 @@ import tensorflow as tf  # noqa: E402
 from gsp_tf import GSPLayer  # noqa: E402
 from gsp_tf.ops.distances import pairwise_distances  # noqa: E402
 from gsp_tf.ops.normalization import clip_to_unit_ball  # noqa: E402
-from gsp_tf.transport import fixed_point  # noqa: E402
+from gsp_tf.transport import fixed_point, partial_transport  # noqa: E402
 from gsp_tf.transport.plan import closed_form_gradient  # noqa: E402
 
 MU, EPSILON, STEPS = 0.3, 5.0, 100
 SHAPES = ((32, 49, 64, 128), (32, 196, 128, 128), (8, 4096, 128, 128))
 QUICK_SHAPES = ((4, 49, 16, 32),)
-METHODS = ("GAP", "softmax attention", "GSP", "published, autodiff", "published, closed form")
 MODES = {"tf.function": False, "jit_compile": True}
+AVERAGE, ATTENTION, GSP = "GAP", "softmax attention", "GSP"
+AUTODIFF, CLOSED_FORM = f"published {STEPS} steps, autodiff", f"published {STEPS} steps, closed form"
 
 
 def cost_of(features, prototypes):
     return pairwise_distances(clip_to_unit_ball(prototypes), clip_to_unit_ball(features))
 
 
-def average(features, prototypes):
-    return tf.reduce_mean(features, axis=1), None, None
-
-
 def attention(features, prototypes):
-    """Softmax over all features and prototypes at once: weights softmax_j of s_j, shares softmax_i of −εc_ij."""
+    """Weights softmax_j(s_j) with s_j = logsumexp_i(−ε c_ij), each handed on to prototypes by softmax_i(−ε c_ij).
+
+    With one exponential per pair, as GSP has it: the plain formula of two softmaxes is the slower one.
+    """
     exponent = -EPSILON * cost_of(features, prototypes)
-    scores = tf.reduce_logsumexp(exponent, axis=1)
-    weights = tf.nn.softmax(scores, axis=1)
-    pooled = tf.matmul(weights[:, tf.newaxis], features)[:, 0]
-    assigned = tf.nn.softmax(exponent, axis=1)
-    return pooled, tf.reduce_sum(weights[:, tf.newaxis] * assigned, axis=2), None
+    largest = tf.stop_gradient(tf.reduce_max(exponent, axis=1, keepdims=True))
+    kernel = tf.exp(exponent - largest)
+    total = tf.reduce_sum(kernel, axis=1)
+    weights = tf.nn.softmax(largest[:, 0] + tf.math.log(total), axis=1)
+    histogram = tf.reduce_sum(kernel * (weights / total)[:, tf.newaxis], axis=2)
+    return tf.matmul(weights[:, tf.newaxis], features)[:, 0], histogram
 
 
-def published(features, prototypes, solve):
-    """GSP from any (residual, plan) of the cost: what the layer does after its own solver."""
+def published(solve, features, prototypes):
+    """What the layer does with the residual and the plan, after another solver than its own."""
     residual, plan = solve(cost_of(features, prototypes))
     weights = (1 / features.shape[1] - residual) / MU
-    return tf.matmul(weights[:, tf.newaxis], features)[:, 0], tf.reduce_sum(plan, axis=2) / MU, plan
+    return tf.matmul(weights[:, tf.newaxis], features)[:, 0], tf.reduce_sum(plan, axis=2) / MU
 
 
 @tf.custom_gradient
@@ -74,31 +76,38 @@ def fixed_point_closed_form(cost):
     return (residual, plan), gradient
 
 
-def build(method, shape, jit, seed=0):
-    """Return ``(step, features)``: ``step(features)`` gives the loss and its gradients."""
+SOLVERS = {
+    GSP: partial(partial_transport, mu=MU, epsilon=EPSILON),
+    AUTODIFF: partial(fixed_point, mu=MU, epsilon=EPSILON, iterations=STEPS),
+    CLOSED_FORM: fixed_point_closed_form,
+}
+METHODS = (AVERAGE, ATTENTION, *SOLVERS)
+
+
+def random_problem(shape):
+    """Features with norms about 1, and prototypes drawn like them, the same for every method."""
     B, n, m, d = shape
-    rng = np.random.default_rng(seed)
-    features = tf.constant(rng.normal(size=(B, n, d)) / np.sqrt(d), tf.float32)
-    prototypes = tf.Variable(rng.normal(size=(m, d)) / np.sqrt(d), dtype=tf.float32)
-    on_pooled = tf.constant(rng.normal(size=(B, d)), tf.float32)
-    on_histogram = tf.constant(rng.normal(size=(B, m)), tf.float32)
-    if method == "GSP":
-        layer = GSPLayer(m, mu=MU, epsilon=EPSILON)
-        layer.build((None, n, d))
-        layer.prototypes.assign(prototypes)
+    rng = np.random.default_rng(0)
+    features, prototypes = rng.normal(size=(B, n, d)) / np.sqrt(d), rng.normal(size=(m, d)) / np.sqrt(d)
+    on_pooled, on_histogram = rng.normal(size=(B, d)), rng.normal(size=(B, m))
+    return [tf.constant(x, tf.float32) for x in (features, prototypes, on_pooled, on_histogram)]
 
-    def pool(features):
-        if method == "GSP":
-            return layer(features, return_histogram=True)
-        if method == "GAP":
-            return average(features, prototypes)[:2]
-        if method == "softmax attention":
-            return attention(features, prototypes)[:2]
-        if method == "published, autodiff":
-            return published(features, prototypes, partial(fixed_point, mu=MU, epsilon=EPSILON, iterations=STEPS))[:2]
-        return published(features, prototypes, fixed_point_closed_form)[:2]
 
-    @tf.function(jit_compile=jit)
+def training_step(method, shape, mode):
+    """A function without arguments that returns the loss and its gradients."""
+    features, initial, on_pooled, on_histogram = random_problem(shape)
+    prototypes = tf.Variable(initial)
+    if method == GSP:
+        layer = GSPLayer(shape[2], mu=MU, epsilon=EPSILON)
+        layer.build(features.shape)
+        layer.prototypes.assign(initial)
+    pool = {
+        AVERAGE: lambda x: (tf.reduce_mean(x, axis=1), None),
+        ATTENTION: lambda x: attention(x, prototypes),
+        GSP: lambda x: layer(x, return_histogram=True),
+    }.get(method) or (lambda x: published(SOLVERS[method], x, prototypes))
+
+    @tf.function(jit_compile=MODES[mode])
     def step(features):
         with tf.GradientTape() as tape:
             tape.watch(features)
@@ -108,19 +117,112 @@ def build(method, shape, jit, seed=0):
                 loss += tf.reduce_sum(histogram * on_histogram)
         return loss, tape.gradient(loss, [features, *tape.watched_variables()])
 
-    return step, features
+    return partial(step, features)
+
+
+def measure_times(shape, mode, rounds):
+    """Seconds of every method in every round, (rounds, methods)."""
+    steps = [training_step(method, shape, mode) for method in METHODS]
+    for step in steps * 3:
+        float(step()[0])
+    times = np.empty((rounds, len(steps)))
+    rng = np.random.default_rng(0)
+    for times_of_round in times:
+        for index in rng.permutation(len(steps)):
+            start = time.perf_counter()
+            float(steps[index]()[0])
+            times_of_round[index] = time.perf_counter() - start
+    return times
+
+
+def constraint_error(method, shape, mode):
+    """The larger of |Σ_ij π_ij − μ| and max_j n |ρ_j + Σ_i π_ij − 1/n|, summed in float64."""
+    features, prototypes, *_ = random_problem(shape)
+    solve = tf.function(lambda x, y: SOLVERS[method](cost_of(x, y)), jit_compile=MODES[mode])
+    residual, plan = (x.numpy().astype(np.float64) for x in solve(features, prototypes))
+    per_feature = np.abs(shape[1] * (residual + plan.sum(axis=1)) - 1).max()
+    return max(np.abs(plan.sum(axis=(1, 2)) - MU).max(), per_feature)
+
+
+def resident_bytes(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+def own_peak_memory(method, shape, mode):
+    """How far one step, already traced and compiled, lifts this process's resident memory at its highest."""
+    step = training_step(method, shape, mode)
+    for _ in range(2):
+        float(step()[0])
+    ctypes.CDLL(None).malloc_trim(0)
+    before = resident_bytes("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    float(step()[0])
+    return resident_bytes("VmHWM") - before
+
+
+def measure_memory(method, shape, mode):
+    """:func:`own_peak_memory` of a fresh process, which gives every large block back as soon as it is free."""
+    question = json.dumps([method, shape, mode])
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+    command = [sys.executable, __file__, "--memory-of", question]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"measuring the memory of {method} failed:\n{done.stderr}")
+    return int(done.stdout.split()[-1])
+
+
+def table(shape, mode, rounds, memory_of):
+    times = measure_times(shape, mode, rounds)
+    to_attention, to_average = (
+        np.median(times / times[:, [METHODS.index(other)]], axis=0) for other in (ATTENTION, AVERAGE)
+    )
+    rows = [["method", "median ms", "/ attention", "/ GAP", "constraint error", "peak MiB"]]
+    for index, method in enumerate(METHODS):
+        error = f"{constraint_error(method, shape, mode):.0e}" if method in SOLVERS else "-"
+        memory = f"{measure_memory(method, shape, mode) / 2**20:.1f}" if method in memory_of else "-"
+        middle = f"{1e3 * np.median(times[:, index]):.2f}"
+        rows.append([method, middle, f"{to_attention[index]:.2f}", f"{to_average[index]:.1f}", error, memory])
+    return rows
+
+
+def show(rows, markdown):
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    aligned = [[name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])] for name, *cells in rows]
+    if markdown:
+        aligned.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    for row in aligned:
+        print("| " + " | ".join(row) + " |" if markdown else "  ".join(row))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, help="rounds per shape and mode; 40 by default, 3 with --quick")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="both by default")
+    parser.add_argument("--quick", action="store_true", help="one small shape; memory of GSP only")
+    parser.add_argument("--no-memory", action="store_true", help="leave out memory, which needs Linux and glibc")
+    parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
+    parser.add_argument("--memory-of", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.rounds is not None and options.rounds < 1:
+        parser.error(f"--rounds must be at least 1; got {options.rounds}")
+    if options.memory_of:
+        return print(own_peak_memory(*options.memory_of))
+    rounds = options.rounds or (3 if options.quick else 40)
+    memory_of = () if options.no_memory else (GSP,) if options.quick else METHODS
+    if memory_of and not os.path.exists("/proc/self/clear_refs"):
+        parser.error("measuring memory needs Linux, with /proc/self/clear_refs; pass --no-memory to leave it out")
+    device = tf.config.list_physical_devices()[-1].device_type
+    print(
+        f"TensorFlow {tf.__version__}, {device}, {os.cpu_count()} cores; forward + backward, float32, "
+        f"μ = {MU}, ε = {EPSILON:g}, {rounds} rounds.\nConstraint error: the larger of |Σπ − μ| and max n|ρ_j + Σ_i π_ij − 1/n|. Peak: host memory, "
+        "VmHWM during one\nwarm step above VmRSS just before it (Linux /proc), in a fresh process for each figure."
+    )
+    for mode in options.modes:
+        for shape in QUICK_SHAPES if options.quick else SHAPES:
+            print(f"\n{mode}, (B, n, m, d) = {shape}\n", flush=True)
+            show(table(shape, mode, rounds, memory_of), options.markdown)
 
 
 if __name__ == "__main__":
-    rounds = int(sys.argv[1]); shapes = SHAPES; modes = sys.argv[2].split(",")
-    for shape in shapes:
-        steps = {(mode, meth): build(meth, shape, MODES[mode]) for mode in modes for meth in METHODS}
-        ts = {k: [] for k in steps}
-        for k, (s, f) in steps.items():
-            t = time.perf_counter(); r = s(f); r = s(f); float(r[0])
-        for _ in range(rounds):
-            for k, (s, f) in steps.items():
-                t = time.perf_counter(); r = s(f); float(r[0]); ts[k].append(time.perf_counter() - t)
-        med = {k: np.median(v) * 1e3 for k, v in ts.items()}
-        print(shape)
-        for k in med: print(f"  {k[0]:12s} {k[1]:24s} {med[k]:9.3f} ms  {med[k]/med[k[0],'softmax attention']:.2f}")
+    main()

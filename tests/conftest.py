@@ -21,3 +21,15 @@ def dtype_policy():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def trained_job(tmp_path_factory):
+    """The folder of a small job that was trained to its end; tests only read it."""
+    from gsp_tf.commands.train import main
+    from tests.tiny_job import job_values, write_yaml
+
+    folder = tmp_path_factory.mktemp("job")
+    config = write_yaml(folder / "tiny.yaml", job_values())
+    assert main(["--config", str(config), "--out", str(folder / "run")]) == 0
+    return folder / "run"

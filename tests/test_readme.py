@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [*ROOT.glob("README.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 
 # A documented training command trains for minutes; with these it ends in seconds and takes the same path.
-SHORT_TRAINING = " --override training.steps=8 training.warmup_steps=4 training.evaluate_every=4"
+SHORT_TRAINING = " --override training.steps=8 training.evaluate_every=4 prototypes.warmup_steps=4 seeds=[0]"
 TIMEOUT_SECONDS = 900
 
 PYTHON = {"python", "py"}

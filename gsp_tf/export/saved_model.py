@@ -21,10 +21,14 @@ class ServedEmbedder(tf.Module):
                                                                           to 1, ``histogram`` (B, m)
     ====================  ==============================================  ========================================
 
-    An embedder without GSP has uniform ``weights`` of average pooling nowhere to show, so it has no ``explain``.
+    Outputs are float32. An embedder without GSP has no weights to show, and so no ``explain``.
 
     Args:
-        embedder: Keras model from images to a dict with ``embedding``, and with GSP ``histogram`` and ``weights``.
+        embedder: Keras model from images of a fixed size to a dict with ``embedding``, and with GSP ``histogram`` and
+            ``weights``.
+
+    Raises:
+        ValueError: for an embedder of images of any size: encoded images need one to be resized to.
     """
 
     def __init__(self, embedder):
@@ -33,6 +37,11 @@ class ServedEmbedder(tf.Module):
         # Keras 3 models keep their variables where tf.Module does not look.
         self.model_variables = list(embedder.variables)
         height, width, channels = embedder.input.shape[1:]
+        if None in (height, width, channels):
+            raise ValueError(
+                f"embedder must take images of one size; got input shape {tuple(embedder.input.shape)}: give its "
+                "keras.Input the height and width to serve"
+            )
         self.size, self.channels = (height, width), channels
         self.floats = tf.TensorSpec((None, height, width, channels), tf.float32, name="images")
         self.bytes = tf.TensorSpec((None,), tf.string, name="images")
@@ -49,15 +58,22 @@ class ServedEmbedder(tf.Module):
         return {name: function.get_concrete_function() for name, function in found.items()}
 
     def embed(self, images):
-        return {"embedding": self.embedder(images, training=False)["embedding"]}
+        return {"embedding": self._outputs(images)["embedding"]}
 
     def encoded(self, images):
         decoded = tf.map_fn(self._decode, images, fn_output_signature=tf.TensorSpec(self.floats.shape[1:], tf.float32))
         return self.embed(decoded)
 
     def explain(self, images):
-        outputs = self.embedder(images, training=False)
+        outputs = self._outputs(images)
         return {name: outputs[name] for name in ("embedding", "weights", "histogram")}
+
+    def _outputs(self, images):
+        # TensorFlow's oneDNN convolution gives an empty batch a wrong shape: an image more, and dropped again.
+        count = tf.shape(images)[0]
+        images = tf.pad(images, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
+        outputs = self.embedder(images, training=False)
+        return {name: tf.cast(value[:count], tf.float32) for name, value in outputs.items()}
 
     def _decode(self, content):
         image = tf.io.decode_image(content, channels=self.channels, expand_animations=False)

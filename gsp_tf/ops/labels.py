@@ -32,3 +32,22 @@ def as_labels(labels):
     elif not labels.dtype.is_integer:
         raise ValueError(f"labels must be whole numbers, one class index per sample; got dtype {labels.dtype.name}")
     return tf.cast(tf.reshape(labels, (-1,)), tf.int64)
+
+
+def as_class_indices(labels, num_classes):
+    """:func:`as_labels` for labels that index a table of ``num_classes`` classes.
+
+    Raises:
+        ValueError: also for labels outside [0, num_classes) that are known now; symbolic ones raise
+            ``tf.errors.InvalidArgumentError`` when the graph runs. ``jit_compile`` drops that check.
+    """
+    labels = as_labels(labels)
+    message = f"labels must be class indices in [0, {num_classes})"
+    inside = tf.reduce_all((labels >= 0) & (labels < num_classes))
+    if tf.executing_eagerly():
+        if not inside:
+            outside = labels.numpy()[(labels.numpy() < 0) | (labels.numpy() >= num_classes)]
+            raise ValueError(f"{message}; got {outside[0]}: set num_classes to the number of training classes")
+        return labels
+    with tf.control_dependencies([tf.debugging.Assert(inside, [message, labels])]):
+        return tf.identity(labels)

@@ -11,14 +11,14 @@ def embed(embedder, images, batch_size=256):
 
     Args:
         embedder: Keras model from images to a tensor or a dict of tensors.
-        images: array; may be empty.
+        images: array of at least one image.
         batch_size: images at a time.
 
     Returns:
         dict of (N, ...) arrays, of key "embedding" where the embedder returns a single tensor.
     """
     collected = {}
-    for start in range(0, max(len(images), 1), batch_size):
+    for start in range(0, len(images), batch_size):
         outputs = embedder(tf.constant(images[start:start + batch_size]), training=False)
         outputs = outputs if isinstance(outputs, dict) else {"embedding": outputs}
         for name, value in outputs.items():

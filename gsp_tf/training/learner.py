@@ -59,7 +59,9 @@ class MetricLearner(keras.Model):
         """Make every variable now, the optimizer's too, so that a checkpoint can be read before the first step."""
         if self.regularizer is not None and not self.regularizer.built:
             self.regularizer.build([tuple(self.embedder.output["histogram"].shape), (None,)])
-        self.optimizer.build(self.trainable_variables)
+        # Keras 3's LossScaleOptimizer would make its scale a second time, and forget what it had learned.
+        if not getattr(self.optimizer, "built", False):
+            self.optimizer.build(self.trainable_variables)
         self.built = True
 
     def batch_losses(self, outputs, labels):

@@ -100,9 +100,14 @@ class TrainingState(keras.callbacks.Callback):
 
     @staticmethod
     def _groups(learner, best):
-        optimizer = learner.optimizer.variables
-        return {
-            "learner": learner.variables,
-            "optimizer": optimizer() if callable(optimizer) else optimizer,
-            "best": best,
-        }
+        return {"learner": learner.variables, "optimizer": _optimizer_variables(learner.optimizer), "best": best}
+
+
+def _optimizer_variables(optimizer):
+    variables = optimizer.variables
+    variables = list(variables() if callable(variables) else variables)
+    if hasattr(optimizer, "dynamic_counter"):
+        # Keras 2.15 keeps the loss scale of half precision where only its own checkpoints look.
+        scale = tf.train.TrackableView.children(optimizer)["loss_scale"]
+        variables += tf.train.TrackableView.children(scale).values()
+    return variables
