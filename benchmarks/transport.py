@@ -10,7 +10,6 @@ machine does falls on all methods alike; the table has the medians over the roun
 """
 
 import argparse
-import ctypes
 import json
 import os
 import subprocess
@@ -82,6 +81,7 @@ SOLVERS = {
     CLOSED_FORM: fixed_point_closed_form,
 }
 METHODS = (AVERAGE, ATTENTION, *SOLVERS)
+DEVICE = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
 def random_problem(shape):
@@ -144,28 +144,21 @@ def constraint_error(method, shape, mode):
     return max(np.abs(plan.sum(axis=(1, 2)) - MU).max(), per_feature)
 
 
-def resident_bytes(field):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
-
-
 def own_peak_memory(method, shape, mode):
-    """How far one step, already traced and compiled, lifts this process's resident memory at its highest."""
+    """How far one step, already traced and compiled, lifts the bytes in use at their highest."""
     step = training_step(method, shape, mode)
     for _ in range(2):
         float(step()[0])
-    ctypes.CDLL(None).malloc_trim(0)
-    before = resident_bytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")
+    tf.config.experimental.reset_memory_stats(f"{DEVICE}:0")
+    before = tf.config.experimental.get_memory_info(f"{DEVICE}:0")["current"]
     float(step()[0])
-    return resident_bytes("VmHWM") - before
+    return tf.config.experimental.get_memory_info(f"{DEVICE}:0")["peak"] - before
 
 
 def measure_memory(method, shape, mode):
-    """:func:`own_peak_memory` of a fresh process, which gives every large block back as soon as it is free."""
-    question = json.dumps([method, shape, mode])
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
-    command = [sys.executable, __file__, "--memory-of", question]
+    """:func:`own_peak_memory` of a fresh process, whose allocator for the CPU counts its bytes."""
+    command = [sys.executable, __file__, "--memory-of", json.dumps([method, shape, mode])]
+    environment = {**os.environ, "TF_CPU_ALLOCATOR_USE_BFC": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"measuring the memory of {method} failed:\n{done.stderr}")
@@ -200,7 +193,7 @@ def main():
     parser.add_argument("--rounds", type=int, help="rounds per shape and mode; 40 by default, 3 with --quick")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="both by default")
     parser.add_argument("--quick", action="store_true", help="one small shape; memory of GSP only")
-    parser.add_argument("--no-memory", action="store_true", help="leave out memory, which needs Linux and glibc")
+    parser.add_argument("--no-memory", action="store_true", help="leave out memory: a process for each figure")
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
     parser.add_argument("--memory-of", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -210,13 +203,12 @@ def main():
         return print(own_peak_memory(*options.memory_of))
     rounds = options.rounds or (3 if options.quick else 40)
     memory_of = () if options.no_memory else (GSP,) if options.quick else METHODS
-    if memory_of and not os.path.exists("/proc/self/clear_refs"):
-        parser.error("measuring memory needs Linux, with /proc/self/clear_refs; pass --no-memory to leave it out")
-    device = tf.config.list_physical_devices()[-1].device_type
     print(
-        f"TensorFlow {tf.__version__}, {device}, {os.cpu_count()} cores; forward + backward, float32, "
-        f"μ = {MU}, ε = {EPSILON:g}, {rounds} rounds.\nConstraint error: the larger of |Σπ − μ| and max n|ρ_j + Σ_i π_ij − 1/n|. Peak: host memory, "
-        "VmHWM during one\nwarm step above VmRSS just before it (Linux /proc), in a fresh process for each figure."
+        f"TensorFlow {tf.__version__}, {DEVICE}, {os.cpu_count()} cores; forward + backward, float32, "
+        f"μ = {MU}, ε = {EPSILON:g}, {rounds} rounds.\n"
+        "Constraint error: the larger of |Σ_ij π_ij − μ| and max_j n |ρ_j + Σ_i π_ij − 1/n|.\n"
+        "Peak: bytes in use in TensorFlow's allocator at the highest during a warm step, above those just before it;\n"
+        "a fresh process for each figure."
     )
     for mode in options.modes:
         for shape in QUICK_SHAPES if options.quick else SHAPES:

@@ -1,4 +1,4 @@
-"""A job that trains in seconds and takes the paths of a real one: three evaluations, a warm-up that ends at the first."""
+"""A job that trains in seconds on the paths of a real one: three evaluations, a warm-up that ends at the first."""
 
 import copy
 

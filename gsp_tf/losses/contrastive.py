@@ -45,7 +45,7 @@ class ContrastiveLoss(PairLoss):
         self.pos_margin = check_number("pos_margin", pos_margin, low=0)
         self.neg_margin = check_number("neg_margin", neg_margin, low=0, low_open=True)
 
-    def pair_loss(self, embeddings, references, positive, negative):
+    def pair_loss(self, embeddings, references, positive, negative, labels):
         distances = pairwise_distances(embeddings, references)
         zero = tf.zeros_like(distances)
         pull = average_nonzero(tf.where(positive, tf.nn.relu(distances - self.pos_margin), zero))

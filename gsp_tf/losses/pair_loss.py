@@ -24,10 +24,11 @@ class PairLoss(keras.losses.Loss):
         super().__init__(name=name)
         self.normalize = bool(normalize)
 
-    def pair_loss(self, embeddings, references, positive, negative):
+    def pair_loss(self, embeddings, references, positive, negative, labels):
         """Return the scalar loss of (B, D) embeddings and (R, D) references.
 
-        ``positive`` and ``negative`` (B, R) are true at the pairs of one class and of two classes.
+        ``positive`` and ``negative`` (B, R) are true at the pairs of one class and of two classes; ``labels`` (B,)
+        are the classes of the embeddings, int64.
         """
         raise NotImplementedError(f"{type(self).__name__} must define pair_loss")
 
@@ -45,11 +46,14 @@ class PairLoss(keras.losses.Loss):
         labels, embeddings = as_labels(labels), self._prepare("embeddings", embeddings)
         itself = ref_embeddings is None
         references = embeddings if itself else self._prepare("ref_embeddings", ref_embeddings)
-        same = labels[:, tf.newaxis] == (labels if itself else as_labels(ref_labels))[tf.newaxis, :]
+        ref_labels = labels if itself else as_labels(ref_labels)
+        _check_as_many("labels", labels, "embeddings", embeddings)
+        _check_as_many("ref_labels", ref_labels, "ref_embeddings", references)
+        same = labels[:, tf.newaxis] == ref_labels[tf.newaxis, :]
         different = tf.logical_not(same)
         if itself:
             same = tf.linalg.set_diag(same, tf.zeros_like(labels, tf.bool))
-        return self.pair_loss(embeddings, references, same, different)
+        return self.pair_loss(embeddings, references, same, different, labels)
 
     def _prepare(self, name, embeddings):
         embeddings = tf.convert_to_tensor(embeddings)
@@ -60,6 +64,12 @@ class PairLoss(keras.losses.Loss):
 
     def get_config(self):
         return {"normalize": self.normalize, "name": self.name}
+
+
+def _check_as_many(name, labels, of_name, embeddings):
+    count, expected = labels.shape[0], embeddings.shape[0]
+    if None not in (count, expected) and count != expected:
+        raise ValueError(f"{name} must be as many as {of_name}, {expected}; got {count}")
 
 
 def average_nonzero(terms):

@@ -34,6 +34,12 @@ def as_labels(labels):
     return tf.cast(tf.reshape(labels, (-1,)), tf.int64)
 
 
+def check_one_each(name, labels, counterpart, samples):
+    """Raise ``ValueError`` where (B,) labels and the samples (B, ...) they belong to are known to differ in number."""
+    if not labels.shape[:1].is_compatible_with(samples.shape[:1]):
+        raise ValueError(f"{name} must be as many as {counterpart}, {samples.shape[0]}; got {labels.shape[0]}")
+
+
 def as_class_indices(labels, num_classes):
     """:func:`as_labels` for labels that index a table of ``num_classes`` classes.
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from gsp_tf.ops.checks import check_count, check_number, check_rank, solver_dtype
-from gsp_tf.ops.labels import as_class_indices
+from gsp_tf.ops.labels import as_class_indices, check_one_each
 from gsp_tf.ops.variables import full_precision_weight
 
 
@@ -29,7 +29,7 @@ class ZeroShotRegularizer(keras.layers.Layer):
         num_classes: number of training classes c; labels are in [0, c).
         embedding_dim: size of the label embeddings; by default the histogram's.
         weight: λ in [0, 1]; :class:`gsp_tf.MetricLearner` weighs the metric learning loss with 1 − λ.
-        ridge: ϵ > 0.
+        ridge: ϵ > 0; taken as at least the rounding error of Z_bᵀ Z_b, 1e-6 of its trace in float32.
         scale: factor of the scores. The paper has 1, its published code 9.5. With large scales and label embeddings
             the regulariser can overwhelm the loss just after the prototypes were set.
         label_initializer: initialiser of Υ (c, embedding_dim); by default normal with unit expected row norm.
@@ -83,6 +83,7 @@ class ZeroShotRegularizer(keras.layers.Layer):
         dtype = solver_dtype(histogram.dtype)
         histogram, embeddings = tf.cast(histogram, dtype), tf.cast(self.label_embeddings, dtype)
         labels = as_class_indices(labels, self.num_classes)
+        check_one_each("labels", labels, "histogram", histogram)
         halves = tf.cast(_halves_by_class(labels), dtype)
         both = tf.cast(tf.reduce_all(tf.reduce_any(halves > 0, axis=1)), dtype)
         # Rows outside a half are zero and so leave its normal equations alone: shapes stay fixed.
@@ -113,7 +114,10 @@ class ZeroShotRegularizer(keras.layers.Layer):
         return tf.cond(size <= tf.shape(rows)[1], primal, dual)
 
     def _factor(self, gram):
-        return tf.linalg.cholesky(gram + self.ridge * tf.eye(tf.shape(gram)[1], dtype=gram.dtype))
+        # A ridge below the rounding of what it is added to would leave the matrix indefinite and the factor NaN.
+        rounding = 8 * np.finfo(gram.dtype.as_numpy_dtype).eps
+        ridge = tf.maximum(tf.stop_gradient(tf.linalg.trace(gram)) * rounding, self.ridge)
+        return tf.linalg.cholesky(gram + ridge[:, tf.newaxis, tf.newaxis] * tf.eye(tf.shape(gram)[1], dtype=gram.dtype))
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])

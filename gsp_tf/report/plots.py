@@ -69,7 +69,7 @@ def plot_weight_maps(images, names, maps, path, title):
     for axes in grid.flat:
         axes.set_xticks([])
         axes.set_yticks([])
-    figure.colorbar(shown, ax=grid[1:, :].ravel().tolist(), shrink=0.8, label="weight relative to average pooling")
+    figure.colorbar(shown, ax=grid.ravel().tolist(), shrink=0.8, label="weight relative to average pooling")
     figure.suptitle(title, x=0.02, ha="left", fontsize=11, color=INK)
     _save(figure, path)
 

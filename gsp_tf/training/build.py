@@ -5,13 +5,16 @@ import inspect
 
 from tensorflow import keras
 
+from gsp_tf import losses
 from gsp_tf.backbones import convnet
 from gsp_tf.data import DATASETS
 from gsp_tf.errors import UserError
-from gsp_tf.losses import ContrastiveLoss
+from gsp_tf.losses import CrossBatchMemory, Projection, Proxies
 from gsp_tf.pooling import GAPGMPPooling, GAPPooling, GMPPooling, GSPLayer, L2Normalize
 from gsp_tf.regularizers import ZeroShotRegularizer
+from gsp_tf.training.addons import is_addon, make_addon
 from gsp_tf.training.learner import MetricLearner
+from gsp_tf.training.weight_decay import decayed_variables
 
 BACKBONES = {"convnet": convnet}
 POOLINGS = {
@@ -20,7 +23,19 @@ POOLINGS = {
     "GAPGMPPooling": GAPGMPPooling,
     "GSPLayer": GSPLayer,
 }
-LOSSES = {"ContrastiveLoss": ContrastiveLoss}
+PAIR_LOSSES = {
+    "ContrastiveLoss": losses.ContrastiveLoss,
+    "SimilarityContrastiveLoss": losses.SimilarityContrastiveLoss,
+    "TripletLoss": losses.TripletLoss,
+    "MultiSimilarityLoss": losses.MultiSimilarityLoss,
+    "GeneralizedContrastiveLoss": losses.GeneralizedContrastiveLoss,
+}
+LOSS_LAYERS = {
+    "ProxyAnchorLoss": losses.ProxyAnchorLoss,
+    "ProxyNCALoss": losses.ProxyNCALoss,
+    "SoftTripleLoss": losses.SoftTripleLoss,
+    "IntraBatchLoss": losses.IntraBatchLoss,
+}
 REGULARIZERS = {"ZeroShotRegularizer": ZeroShotRegularizer}
 OPTIMIZERS = {"Adam": keras.optimizers.Adam, "AdamW": keras.optimizers.AdamW, "SGD": keras.optimizers.SGD}
 PARTS = ("train", "validation", "test")
@@ -54,10 +69,43 @@ def build_embedder(config, image_shape):
     return keras.Model(images, outputs, name="embedder")
 
 
+def build_loss(config, num_classes):
+    """The loss of a config: a pair loss, alone, over proxies or with a memory, or a loss with proxies of its own."""
+    name, arguments, dim = config.loss.name, config.loss.arguments, config.model.local_dim
+    owns_proxies = name in LOSS_LAYERS
+    if owns_proxies:
+        loss = _make("loss", name, LOSS_LAYERS, arguments, num_classes, dim)
+    elif is_addon(name):
+        loss = make_addon("loss", "losses", name, arguments)
+    else:
+        loss = _make("loss", name, PAIR_LOSSES, arguments)
+    wrapped = [key for key in ("proxies", "memory") if getattr(config, key) is not None]
+    if wrapped and (owns_proxies or is_addon(name)):
+        raise UserError(f"{wrapped[0]} needs a pair loss ({', '.join(PAIR_LOSSES)}); loss.name is {name}")
+    if len(wrapped) > 1:
+        raise UserError("proxies and memory are two reference sets for one loss: remove one of them")
+    if config.projections is not None and config.proxies is None:
+        raise UserError("projections alternate proxies: add proxies, for example {per_class: 8}, and no memory")
+    if config.proxies is not None:
+        proxies = config.proxies
+        return Proxies(num_classes, dim, proxies.per_class, loss=loss, lr_multiplier=proxies.lr_multiplier)
+    if config.memory is not None:
+        batch_size = config.training.classes_per_batch * config.training.samples_per_class
+        return CrossBatchMemory(
+            loss, config.memory.size_in_batches, config.memory.start_after, batch_size=batch_size, embedding_dim=dim
+        )
+    if not owns_proxies and config.training.samples_per_class < 2:
+        raise UserError(
+            f"training.samples_per_class must be at least 2 for {name}, which compares samples of a class with each "
+            "other; got 1: with proxies, or a loss that has its own, 1 will do"
+        )
+    return loss
+
+
 def build_learner(config, image_shape, num_classes):
     """The compiled :class:`MetricLearner` of a config, with every variable made."""
     embedder = build_embedder(config, image_shape)
-    loss = _make("loss", config.loss.name, LOSSES, config.loss.arguments)
+    loss = build_loss(config, num_classes)
     regularizer = None
     if config.regularizer is not None:
         if "histogram" not in embedder.output:
@@ -68,11 +116,52 @@ def build_learner(config, image_shape, num_classes):
         regularizer = _make(
             "regularizer", config.regularizer.name, REGULARIZERS, config.regularizer.arguments, num_classes
         )
-    learner = MetricLearner(embedder, loss, regularizer)
-    optimizer = config.training.optimizer
-    learner.compile(_make("training.optimizer", optimizer.name, OPTIMIZERS, optimizer.arguments))
+    projection = None
+    if config.projections is not None:
+        projection = Projection(embedder, loss, config.projections.weight)
+    decay = config.training.weight_decay
+    coupled = decay is not None and decay.name == "coupled"
+    learner = MetricLearner(
+        embedder,
+        loss,
+        regularizer,
+        projection,
+        weight_decay=decay.weight if coupled else 0.0,
+        decay_variables=decayed_variables(embedder, decay.biases) if coupled else (),
+        backbone_variables=_backbone_variables(embedder) if config.training.head_warmup_steps else (),
+    )
+    learner.compile(_build_optimizer(config, learner))
     learner.build_all()
     return learner
+
+
+def _build_optimizer(config, learner):
+    name, arguments = config.training.optimizer.name, config.training.optimizer.arguments
+    decay = config.training.weight_decay
+    decoupled = decay is not None and decay.name == "decoupled"
+    if decoupled and (is_addon(name) or "weight_decay" in arguments):
+        raise UserError(
+            "training.weight_decay.name decoupled is for Keras's own optimizers without a weight_decay of their own: "
+            f"remove it, or give it to training.optimizer; got {name} with {arguments}"
+        )
+    if is_addon(name):
+        return make_addon("training.optimizer", "optimizers", name, arguments)
+    if decoupled:
+        arguments["weight_decay"] = decay.weight
+    optimizer = _make("training.optimizer", name, OPTIMIZERS, arguments)
+    if decoupled:
+        decayed = {id(variable) for variable in decayed_variables(learner.embedder, decay.biases)}
+        optimizer.exclude_from_weight_decay(
+            var_list=[variable for variable in learner.trainable_variables if id(variable) not in decayed]
+        )
+    return optimizer
+
+
+def _backbone_variables(embedder):
+    """What comes before the 1×1 convolution."""
+    names = [layer.name for layer in embedder.layers]
+    return [variable for layer in embedder.layers[:names.index("local_features")]
+            for variable in layer.trainable_weights]
 
 
 def check_buildable(config):

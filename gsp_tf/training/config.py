@@ -48,13 +48,46 @@ class PrototypesConfig(Strict):
     warmup_steps: Annotated[int, pydantic.Field(ge=0)] = 100
 
 
+class ProxiesConfig(Strict):
+    """Compare batches with trainable proxies of the classes, by any pair loss."""
+
+    per_class: Positive = 1
+    lr_multiplier: Annotated[float, pydantic.Field(gt=0)] = 1.0
+
+
+class MemoryConfig(Strict):
+    """Compare batches with those before them, too (XBM)."""
+
+    size_in_batches: Positive
+    start_after: Annotated[int, pydantic.Field(ge=0)] = 1000
+
+
+class ProjectionsConfig(Strict):
+    """Alternate proxies (CCP); needs ``proxies``."""
+
+    weight: Annotated[float, pydantic.Field(ge=0)] = 2e-4
+    pool_size: Positive = 12
+    selection: Literal["k_center", "random"] = "k_center"
+    patience: Positive = 3
+
+
+class WeightDecayConfig(Strict):
+    """``coupled``: w θ is added to the gradient, as the papers do; ``decoupled``: θ shrinks beside it, as in AdamW."""
+
+    name: Literal["coupled", "decoupled"]
+    weight: Annotated[float, pydantic.Field(ge=0)]
+    biases: bool = True
+
+
 class TrainingConfig(Strict):
     """Budget, batches, optimizer and checkpoints."""
 
     steps: Positive = 600
     classes_per_batch: Annotated[int, pydantic.Field(ge=2)] = 16
-    samples_per_class: Annotated[int, pydantic.Field(ge=2)] = 4
+    samples_per_class: Positive = 4
     optimizer: Named = Named(name="Adam", learning_rate=1e-3)
+    weight_decay: WeightDecayConfig | None = None
+    head_warmup_steps: Annotated[int, pydantic.Field(ge=0)] = 0
     evaluate_every: Positive = 50
     patience: Positive | None = None
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
@@ -74,6 +107,9 @@ class RunConfig(Strict):
     data: Named
     model: ModelConfig
     loss: Named
+    proxies: ProxiesConfig | None = None
+    memory: MemoryConfig | None = None
+    projections: ProjectionsConfig | None = None
     regularizer: Named | None = None
     prototypes: PrototypesConfig = PrototypesConfig()
     training: TrainingConfig = TrainingConfig()

@@ -3,6 +3,7 @@
 import tensorflow as tf
 from tensorflow import keras
 
+from gsp_tf.ops.checks import check_number
 from gsp_tf.ops.labels import as_labels
 from gsp_tf.ops.replicas import gather_batch, replica_count
 
@@ -18,11 +19,19 @@ class MetricLearner(keras.Model):
     Args:
         embedder: Keras model from images to embeddings (B, D), or to a dict with ``embedding`` and, for the
             regulariser, ``histogram`` (B, m).
-        loss: ``loss(labels, embeddings)`` → scalar, for example :class:`gsp_tf.ContrastiveLoss`.
+        loss: ``loss(labels, embeddings)`` → scalar, for example :class:`gsp_tf.ContrastiveLoss`; one with variables is
+            a layer, for example :class:`gsp_tf.losses.ProxyAnchorLoss`.
         regularizer: :class:`gsp_tf.ZeroShotRegularizer` or None.
+        projection: :class:`gsp_tf.losses.Projection` whose proximal term is added, or None; the
+            :class:`gsp_tf.AlternatingProjections` callback works on it.
+        weight_decay: w ≥ 0, added to the gradient as w θ for the variables of ``decay_variables`` (L2 as the papers mean
+            it; for the decoupled kind give the optimizer a ``weight_decay``).
+        decay_variables: of the embedder, see :func:`gsp_tf.training.weight_decay.decayed_variables`.
+        backbone_variables: whose gradients are multiplied by the weight ``backbone_scale``, which the
+            :class:`gsp_tf.HeadWarmup` callback sets.
 
     Raises:
-        ValueError: for a regulariser without a histogram to regularise.
+        ValueError: for a regulariser without a histogram to regularise, or a negative weight decay.
 
     >>> import gsp_tf
     >>> images = keras.Input((8, 8, 3))
@@ -33,7 +42,8 @@ class MetricLearner(keras.Model):
     >>> history = learner.fit(tf.random.normal((16, 8, 8, 3)), labels, batch_size=16, verbose=0)
     """
 
-    def __init__(self, embedder, loss, regularizer=None, **kwargs):
+    def __init__(self, embedder, loss, regularizer=None, projection=None, weight_decay=0.0, decay_variables=(),
+                 backbone_variables=(), **kwargs):
         super().__init__(**kwargs)
         if regularizer is not None and not (isinstance(embedder.output, dict) and "histogram" in embedder.output):
             raise ValueError(
@@ -42,7 +52,14 @@ class MetricLearner(keras.Model):
             )
         self.embedder = embedder
         self.batch_loss = loss
+        # A loss that is no layer may still own one.
+        self.margins = getattr(loss, "margins", None)
         self.regularizer = regularizer
+        self.projection = projection
+        self.weight_decay = check_number("weight_decay", weight_decay, low=0)
+        self.decayed = {id(variable) for variable in decay_variables}
+        self.backbone = {id(variable) for variable in backbone_variables}
+        self.backbone_scale = self.add_weight(name="backbone_scale", shape=(), initializer="ones", trainable=False)
         self.trackers = [keras.metrics.Mean(name="loss"), keras.metrics.Mean(name="pair_loss")]
         if regularizer is not None:
             self.trackers.append(keras.metrics.Mean(name="zero_shot_loss"))
@@ -64,12 +81,21 @@ class MetricLearner(keras.Model):
             self.optimizer.build(self.trainable_variables)
         self.built = True
 
-    def batch_losses(self, outputs, labels):
+    def batch_losses(self, outputs, labels, training):
         """The global batch's losses, in the order of ``metrics``, from the outputs and labels of this replica."""
         outputs = outputs if isinstance(outputs, dict) else {"embedding": outputs}
         labels = gather_batch(as_labels(labels))
-        pair_loss = self.batch_loss(labels, gather_batch(outputs["embedding"]))
+        mode = {"training": training} if isinstance(self.batch_loss, keras.layers.Layer) else {}
+        # Losses of other libraries may give a number for every sample.
+        pair_loss = tf.reduce_mean(self.batch_loss(labels, gather_batch(outputs["embedding"]), **mode))
         own = [tf.cast(term, pair_loss.dtype) for term in self.embedder.losses]
+        if self.projection is not None:
+            own.append(self.projection.proximal_term())
+        if self.weight_decay:
+            # (w/2) ‖θ‖² has the gradient w θ, and passes through loss scaling and the sum over replicas as losses do.
+            squares = [tf.nn.l2_loss(tf.convert_to_tensor(variable)) for variable in self.trainable_variables
+                       if id(variable) in self.decayed]
+            own.append(tf.cast(self.weight_decay * tf.add_n(squares), pair_loss.dtype))
         if self.regularizer is None:
             return [tf.add_n([pair_loss, *own]), pair_loss]
         weight = self.regularizer.weight
@@ -79,21 +105,29 @@ class MetricLearner(keras.Model):
     def train_step(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            losses = self.batch_losses(self.embedder(images, training=True), labels)
+            losses = self.batch_losses(self.embedder(images, training=True), labels, training=True)
             # Every replica computes the whole loss and optimizers sum the gradients over replicas.
             scaled = self._scale(losses[0] / replica_count())
-        gradients = self._unscale(tape.gradient(scaled, self.trainable_variables))
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        variables = self.trainable_variables
+        gradients = self._unscale(tape.gradient(scaled, variables))
+        if self.backbone:
+            gradients = [self._held_back(*pair) for pair in zip(gradients, variables, strict=True)]
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         for tracker, value in zip(self.trackers, losses, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
     def test_step(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        losses = self.batch_losses(self.embedder(images, training=False), labels)
+        losses = self.batch_losses(self.embedder(images, training=False), labels, training=False)
         for tracker, value in zip(self.trackers, losses, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    def _held_back(self, gradient, variable):
+        if gradient is None or id(variable) not in self.backbone:
+            return gradient
+        return gradient * tf.cast(tf.convert_to_tensor(self.backbone_scale), gradient.dtype)
 
     # Keras 2.15 scales and unscales in two calls, Keras 3 in one.
     def _scale(self, loss):

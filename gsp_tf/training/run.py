@@ -13,6 +13,7 @@ from gsp_tf.errors import UserError
 from gsp_tf.metrics import retrieval_metrics
 from gsp_tf.ops.replicas import as_array
 from gsp_tf.pooling import PrototypeInitializer
+from gsp_tf.training.alternating_projections import AlternatingProjections
 from gsp_tf.training.build import build_dataset, build_learner
 from gsp_tf.training.checkpoint import read_json, replaced, write_json, write_text
 from gsp_tf.training.config import as_plain, parse_run
@@ -20,6 +21,7 @@ from gsp_tf.training.config_file import read_mapping
 from gsp_tf.training.distribution import distribute_batches, is_chief
 from gsp_tf.training.embedding import embed
 from gsp_tf.training.evaluation import RetrievalEvaluation
+from gsp_tf.training.head_warmup import HeadWarmup
 from gsp_tf.training.progress import ProgressBar
 from gsp_tf.training.provenance import config_hash, provenance
 from gsp_tf.training.training_state import TrainingState
@@ -135,6 +137,13 @@ def _train(config, seed, directory, strategy, title):
             )
 
         callbacks = [RetrievalEvaluation(*validation.images_and_labels())]
+        if training.head_warmup_steps:
+            callbacks.append(HeadWarmup(training.head_warmup_steps))
+        if config.projections is not None:
+            settings = config.projections
+            callbacks.append(AlternatingProjections(
+                train.draw, settings.pool_size, settings.selection, settings.patience, seed=seed
+            ))
         if "histogram" in learner.embedder.output and config.prototypes.initializer == "k_center":
             callbacks.insert(0, PrototypeInitializer(
                 lambda: itertools.islice(batches(0, _PROTOTYPE_STREAM), 1000),

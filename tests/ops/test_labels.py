@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gsp_tf.ops.labels import as_labels
+from gsp_tf.ops.labels import as_class_indices, as_labels
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float16", "float32", "float64"])
@@ -29,3 +29,14 @@ def test_errors():
         as_labels([0.0, 1.5])
     with pytest.raises(ValueError, match="labels must be whole numbers, one class index per sample; got dtype string"):
         as_labels(["cat", "dog"])
+
+
+def test_class_indices():
+    assert as_class_indices(np.array([[0.0], [2.0]], np.float32), 3).numpy().tolist() == [0, 2]
+    compiled = tf.function(as_class_indices)
+    assert compiled(tf.constant([0, 2]), 3).numpy().tolist() == [0, 2]
+    for wrong in (3, -1):
+        with pytest.raises(ValueError, match=rf"labels must be class indices in \[0, 3\); got {wrong}: set"):
+            as_class_indices([0, wrong], 3)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must be class indices in \[0, 3\)"):
+            compiled(tf.constant([0, wrong]), 3)

@@ -29,7 +29,8 @@ def test_names_of_configs_and_so_their_folders_are_different():
 
 
 def test_methods_differ_from_each_other_only_where_they_say_so():
-    plain = {name: as_plain(config) for name, config in load_job(CONFIGS / "digits_mixture/default.yaml").methods.items()}
+    job = load_job(CONFIGS / "digits_mixture/default.yaml")
+    plain = {name: as_plain(config) for name, config in job.methods.items()}
     for values in plain.values():
         values["model"].pop("pooling")
         values.pop("regularizer")
@@ -101,9 +102,9 @@ def test_an_override_may_add_a_method(tmp_path):
         # out of range
         (["training.steps=0"], "training.steps: Input should be greater than or equal to 1; got 0"),
         (["training.steps=10"], "training: steps must be a multiple of evaluate_every=4; got 10"),
-        (["training.samples_per_class=1"], "training.samples_per_class: Input should be greater than or equal to 2; got 1"),
+        (["training.samples_per_class=1"], "training.samples_per_class: Input should be greater than or equal to 2"),
         (["training.precision=float16"], "training.precision: Input should be 'float32', 'mixed_float16' or"),
-        (["prototypes.initializer=kmeans"], "prototypes.initializer: Input should be 'k_center' or 'random'; got 'kmeans'"),
+        (["prototypes.initializer=kmeans"], "prototypes.initializer: Input should be 'k_center' or 'random'; got"),
         (["prototypes.warmup_steps=-1"], "prototypes.warmup_steps: Input should be greater than or equal to 0; got -1"),
         (["seeds=[]"], "seeds: List should have at least 1 item"),
         (["seeds=[0, -1]"], "seeds.1: Input should be greater than or equal to 0; got -1"),

@@ -8,7 +8,8 @@ from gsp_tf.training.embedding import embed
 def embedder(several):
     images = keras.Input((4, 4, 1))
     flat = keras.layers.Flatten()(images)
-    return keras.Model(images, {"embedding": flat, "double": keras.layers.Lambda(lambda x: 2 * x)(flat)} if several else flat)
+    double = keras.layers.Lambda(lambda x: 2 * x)(flat)
+    return keras.Model(images, {"embedding": flat, "double": double} if several else flat)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])

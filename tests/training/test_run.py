@@ -122,8 +122,8 @@ def test_one_seed_fixes_a_run_and_another_changes_it(trained_job, tmp_path):
 
 @pytest.mark.parametrize(
     "method, warmup, epochs",
-    [("GSP+ZSR", 8, 1), ("GSP+ZSR", 4, 1), ("GSP+ZSR", 4, 2), ("GSP+ZSR", 4, 3), ("GAP", 4, 1)],
-    ids=["before the prototypes", "at the prototypes", "after the prototypes", "after the last epoch", "average pooling"],
+    [("GSP+ZSR", 8, 1), ("GSP+ZSR", 4, 1), ("GSP+ZSR", 4, 2), ("GAP", 4, 1), ("GAP", 4, 3)],
+    ids=["before the prototypes", "at the prototypes", "after the prototypes", "no prototypes", "after the last epoch"],
 )
 def test_a_killed_run_ends_as_an_undisturbed_one(monkeypatch, reference, tmp_path, method, warmup, epochs):
     changes = {"prototypes__warmup_steps": warmup}
@@ -186,7 +186,7 @@ def test_a_folder_of_another_config_is_left_alone(trained_job, tmp_path):
         ({"training__optimizer__beta_1": 0.5}, r"training.optimizer.beta_1: None there, 0.5 here"),
         ({"model__pooling": "{name: GMPPooling}"}, "model.pooling.name: 'GAPPooling' there, 'GMPPooling' here"),
     ]:
-        with pytest.raises(UserError, match=f"run holds a run of another config \\({message}\\): give another --out, or"):
+        with pytest.raises(UserError, match=f"run holds a run of another config \\({message}\\): give another"):
             train(tmp_path / "run", "GAP", **changes)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
@@ -236,7 +236,7 @@ def test_a_bad_file_of_a_run_is_a_user_error(trained_job, tmp_path, name, functi
 
 @pytest.mark.parametrize("method, warmup", [("GAP", 0), ("GSP+ZSR", 1), ("GSP+ZSR", 4)])
 def test_a_diverging_run_says_so(tmp_path, method, warmup):
-    with pytest.raises(UserError, match="training diverged: .* at step .*; lower training.optimizer.learning_rate") as caught:
+    with pytest.raises(UserError, match="training diverged: .* at step .*; lower .*learning_rate") as caught:
         train(tmp_path / "run", method, prototypes__warmup_steps=warmup, training__optimizer__learning_rate=1e30)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run/result.json").exists() and not (tmp_path / "run/model.keras").exists()

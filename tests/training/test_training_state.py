@@ -46,7 +46,8 @@ def make_learner():
 
 def fit(learner, state, scores, epochs, done=0):
     ones = np.ones((2, 1), np.float32)
-    learner.fit(ones, ones, batch_size=1, epochs=epochs, initial_epoch=done, verbose=0, callbacks=[Scores(scores), state])
+    callbacks = [Scores(scores), state]
+    learner.fit(ones, ones, batch_size=1, epochs=epochs, initial_epoch=done, verbose=0, callbacks=callbacks)
 
 
 def test_patience_stops_and_the_best_weights_come_back(tmp_path):
