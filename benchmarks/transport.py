@@ -203,6 +203,8 @@ def main():
         return print(own_peak_memory(*options.memory_of))
     rounds = options.rounds or (3 if options.quick else 40)
     memory_of = () if options.no_memory else (GSP,) if options.quick else METHODS
+    # One function for each method and shape is the point here, not the retracing that TensorFlow warns of.
+    tf.get_logger().setLevel("ERROR")
     print(
         f"TensorFlow {tf.__version__}, {DEVICE}, {os.cpu_count()} cores; forward + backward, float32, "
         f"μ = {MU}, ε = {EPSILON:g}, {rounds} rounds.\n"

@@ -15,15 +15,17 @@ from gsp_tf.pooling import (  # noqa: E402
     PrototypeInitializer,
 )
 from gsp_tf.regularizers import ZeroShotRegularizer  # noqa: E402
-from gsp_tf.training import MetricLearner, RetrievalEvaluation  # noqa: E402
+from gsp_tf.training import AlternatingProjections, HeadWarmup, MetricLearner, RetrievalEvaluation  # noqa: E402
 from gsp_tf.version import __version__  # noqa: E402
 
 __all__ = [
+    "AlternatingProjections",
     "ContrastiveLoss",
     "GAPGMPPooling",
     "GAPPooling",
     "GMPPooling",
     "GSPLayer",
+    "HeadWarmup",
     "L2Normalize",
     "MetricLearner",
     "PrototypeInitializer",

@@ -15,15 +15,16 @@ class IntraBatchLoss(LossLayer):
 
     The samples of a batch are the nodes of a full graph. With h⁰ the embeddings, every block takes
 
-        f = LN(h + Σ_j α_ij v_j)   with multi-head attention weights α_ij = softmax_j(q_i · k_j / √(D / heads)),
-        h ← LN(f + MLP(f))         with MLP(f) = W₂ relu(W₁ f + b₁) + b₂,
+        f = LN(h + W Σ_j α_ij v_j)   with weights α_ij = softmax_j(q_i · k_j / √(D / heads)) of every head, W the
+                                     linear map of the joined heads to D,
+        h ← LN(f + MLP(f))           with MLP(f) = W₂ relu(W₁ f + b₁) + b₂,
 
     and the loss is cross-entropy with label smoothing and temperature T on both,
 
         L = CE(h^L C / T, y) + w · CE(h⁰ C₀ / T, y),
 
-    with a linear classifier each. Only the loss sees the batch: at test time the un-refined embeddings h⁰ are used, each
-    by itself. Works on the embeddings of any pooling. Source: Seidenschwarz, Elezi and Leal-Taixé, "Learning
+    with a linear classifier each. Only the loss sees the batch: at test time the un-refined embeddings h⁰ are used,
+    each by itself. Works on the embeddings of any pooling. Source: Seidenschwarz, Elezi and Leal-Taixé, "Learning
     Intra-Batch Connections for Deep Metric Learning", ICML 2021, equations 2 to 8.
 
     Args:
@@ -33,7 +34,7 @@ class IntraBatchLoss(LossLayer):
         num_blocks: message-passing blocks L.
         hidden_dim: width of the MLP; 4 D by default.
         temperature: T > 0. Embeddings of length 1 need a small one.
-        label_smoothing: share in [0, 1) of the target spread over all classes.
+        label_smoothing: share in [0, 1] of the target spread over all classes.
         auxiliary_weight: w ≥ 0 of the un-refined embeddings' cross-entropy.
         normalize: L2-normalise the embeddings first.
         **kwargs: of ``keras.layers.Layer``.
@@ -67,16 +68,13 @@ class IntraBatchLoss(LossLayer):
         self.auxiliary_weight = check_number("auxiliary_weight", auxiliary_weight, low=0)
         self.normalize = bool(normalize)
         dtype, size = self.variable_dtype, self.embedding_dim
-        self.blocks = [
-            {
-                "attention": keras.layers.MultiHeadAttention(num_heads, size // num_heads, dtype=dtype),
-                "norm": keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype),
-                "hidden": keras.layers.Dense(self.hidden_dim, activation="relu", dtype=dtype),
-                "output": keras.layers.Dense(size, dtype=dtype),
-                "output_norm": keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype),
-            }
-            for _ in range(self.num_blocks)
-        ]
+        blocks = range(self.num_blocks)
+        # Flat lists of layers: in nested containers Keras 2.15 would not save them.
+        self.attentions = [keras.layers.MultiHeadAttention(num_heads, size // num_heads, dtype=dtype) for _ in blocks]
+        self.norms = [keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype) for _ in blocks]
+        self.hidden_layers = [keras.layers.Dense(self.hidden_dim, activation="relu", dtype=dtype) for _ in blocks]
+        self.output_layers = [keras.layers.Dense(size, dtype=dtype) for _ in blocks]
+        self.output_norms = [keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype) for _ in blocks]
         self.refined_classifier = keras.layers.Dense(self.num_classes, use_bias=False, dtype=dtype)
         self.plain_classifier = keras.layers.Dense(self.num_classes, use_bias=False, dtype=dtype)
         # Keras's own layers make their variables when called; a batch of one sample makes all of them.
@@ -87,9 +85,11 @@ class IntraBatchLoss(LossLayer):
     def refine(self, embeddings):
         """Embeddings (B, D) after all message-passing blocks, (B, D)."""
         nodes = embeddings[tf.newaxis]
-        for block in self.blocks:
-            nodes = block["norm"](nodes + block["attention"](nodes, nodes))
-            nodes = block["output_norm"](nodes + block["output"](block["hidden"](nodes)))
+        for attention, norm, hidden, output, output_norm in zip(
+            self.attentions, self.norms, self.hidden_layers, self.output_layers, self.output_norms, strict=True
+        ):
+            nodes = norm(nodes + attention(nodes, nodes))
+            nodes = output_norm(nodes + output(hidden(nodes)))
         return nodes[0]
 
     def batch_loss(self, labels, embeddings, training):

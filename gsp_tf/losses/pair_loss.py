@@ -4,7 +4,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from gsp_tf.ops.checks import check_floating, check_rank, solver_dtype
-from gsp_tf.ops.labels import as_labels
+from gsp_tf.ops.labels import as_labels, check_one_each
 from gsp_tf.ops.normalization import l2_normalize
 
 
@@ -47,8 +47,8 @@ class PairLoss(keras.losses.Loss):
         itself = ref_embeddings is None
         references = embeddings if itself else self._prepare("ref_embeddings", ref_embeddings)
         ref_labels = labels if itself else as_labels(ref_labels)
-        _check_as_many("labels", labels, "embeddings", embeddings)
-        _check_as_many("ref_labels", ref_labels, "ref_embeddings", references)
+        check_one_each("labels", labels, "embeddings", embeddings)
+        check_one_each("ref_labels", ref_labels, "ref_embeddings", references)
         same = labels[:, tf.newaxis] == ref_labels[tf.newaxis, :]
         different = tf.logical_not(same)
         if itself:
@@ -64,12 +64,6 @@ class PairLoss(keras.losses.Loss):
 
     def get_config(self):
         return {"normalize": self.normalize, "name": self.name}
-
-
-def _check_as_many(name, labels, of_name, embeddings):
-    count, expected = labels.shape[0], embeddings.shape[0]
-    if None not in (count, expected) and count != expected:
-        raise ValueError(f"{name} must be as many as {of_name}, {expected}; got {count}")
 
 
 def average_nonzero(terms):

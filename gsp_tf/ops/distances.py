@@ -19,6 +19,7 @@ def pairwise_distances(x, y):
     >>> pairwise_distances(tf.constant([[0.0, 0.0]]), tf.constant([[3.0, 4.0], [0.0, 0.0]])).numpy().tolist()
     [[5.0, 0.0]]
     """
+    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
     xx = tf.reduce_sum(tf.square(x), axis=-1)[..., :, tf.newaxis]
     yy = tf.reduce_sum(tf.square(y), axis=-1)[..., tf.newaxis, :]
     return guarded_sqrt(xx + yy - 2 * _inner_products(x, y), scale=xx + yy)

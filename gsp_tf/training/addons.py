@@ -28,8 +28,8 @@ def make_addon(key, module, name, arguments):
         import tensorflow_addons
     except ImportError:
         raise UserError(
-            f"{key}.name {name} needs tensorflow-addons, which needs TensorFlow 2.15: in an environment of its own, run "
-            'pip install "gsp-tf[addons]"'
+            f"{key}.name {name} needs tensorflow-addons, which needs TensorFlow 2.15: in an environment of its own, "
+            'run pip install "gsp-tf[addons]"'
         ) from None
     found = vars(getattr(tensorflow_addons, module))
     classes = {title: value for title, value in found.items() if isinstance(value, type)}

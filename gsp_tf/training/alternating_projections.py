@@ -9,6 +9,9 @@ from gsp_tf.ops.k_center import greedy_k_center
 from gsp_tf.ops.replicas import as_array
 from gsp_tf.training.embedding import embed
 
+# The samples that ρ* starts with are none of the first pool's.
+_START_STREAM, _POOL_STREAM = 0, 1
+
 
 class AlternatingProjections(keras.callbacks.Callback):
     """Solve proxy problems in turn, each from proxies that cover what the last ones did not (CCP).
@@ -36,7 +39,8 @@ class AlternatingProjections(keras.callbacks.Callback):
         seed: of the pools.
 
     Raises:
-        ValueError: when training begins and the learner has no ``Projection`` or no ``Proxies`` to work on.
+        ValueError: when training begins and the learner has no ``Projection`` or no ``Proxies`` to work on, or the pool
+            is smaller than K; at the end of an epoch without the monitored score.
     """
 
     def __init__(self, draw, pool_size=12, selection="k_center", patience=3, monitor="val_MAP@R", seed=0):
@@ -51,13 +55,13 @@ class AlternatingProjections(keras.callbacks.Callback):
         proxies = self.model.batch_loss
         if isinstance(proxies, CrossBatchMemory):
             raise ValueError(
-                "AlternatingProjections does not go together with CrossBatchMemory, which alternates proxies in its own "
-                "way: wrap the pair loss in Proxies, or leave AlternatingProjections out"
+                "AlternatingProjections does not go together with CrossBatchMemory, which alternates proxies in its "
+                "own way: wrap the pair loss in Proxies, or leave AlternatingProjections out"
             )
         if not isinstance(proxies, Proxies) or self.model.projection is None:
             raise ValueError(
-                "AlternatingProjections needs MetricLearner(embedder, proxies, projection=Projection(embedder, proxies)) "
-                f"with proxies = Proxies(..., loss=a pair loss); got the loss {type(proxies).__name__}"
+                "AlternatingProjections needs MetricLearner(embedder, proxies, projection=Projection(embedder, "
+                f"proxies)) with proxies = Proxies(..., loss=a pair loss); got the loss {type(proxies).__name__}"
             )
         if self.pool_size < proxies.proxies_per_class:
             raise ValueError(
@@ -65,12 +69,18 @@ class AlternatingProjections(keras.callbacks.Callback):
             )
         if self._counter("problem") == 0:
             # ρ* starts with random samples, and the first problem covers what they do not.
-            proxies.assign(self._pool(proxies.proxies_per_class).reshape(-1, proxies.embedding_dim))
+            start = self._pool(proxies.proxies_per_class, _START_STREAM)
+            proxies.assign(start.reshape(-1, proxies.embedding_dim))
             self._next_problem()
 
     def on_epoch_end(self, epoch, logs=None):
-        projection, score = self.model.projection, float(logs[self.monitor])
-        steps = int(as_array(self.model.optimizer.iterations))
+        if self.monitor not in (logs or {}):
+            raise ValueError(
+                f"monitor must be a key of the logs: place RetrievalEvaluation before AlternatingProjections; got "
+                f"{self.monitor!r} with the logs {', '.join(logs or {}) or 'empty'}"
+            )
+        # The counters are float32: a score that does not change must not look better than its own rounding.
+        projection, score = self.model.projection, float(np.float32(logs[self.monitor]))
         news = {"projection": self._counter("problem"), "projection_steps": 0.0, "radius_before": 0.0,
                 "radius_after": 0.0, "moved": 0.0}
         if score > self._counter("best_score"):
@@ -79,11 +89,10 @@ class AlternatingProjections(keras.callbacks.Callback):
         else:
             self._set(waited=self._counter("waited") + 1)
             if self._counter("waited") >= self.patience:
-                news["projection_steps"] = steps - self._counter("steps")
+                news["projection_steps"] = self._steps() - self._counter("steps")
                 projection.restore_best()
                 before, after, moved = self._next_problem()
                 news.update(radius_before=before, radius_after=after, moved=moved)
-                self._set(steps=steps)
         logs.update(news)
 
     def _next_problem(self):
@@ -91,13 +100,11 @@ class AlternatingProjections(keras.callbacks.Callback):
         projection, proxies = self.model.projection, self.model.batch_loss
         moved = projection.move_anchors()
         count, size = proxies.proxies_per_class, proxies.embedding_dim
-        old = as_array(proxies.values).reshape(-1, count, size)
-        if proxies.loss.normalize:
-            old = old / np.maximum(np.linalg.norm(old, axis=2, keepdims=True), 1e-12)
-        pool = self._pool(self.pool_size)
+        old = self._as_compared(as_array(proxies.values).reshape(-1, count, size))
+        pool = self._pool(self.pool_size, _POOL_STREAM)
         picked = np.stack([self._pick(*of_class, count) for of_class in zip(pool, old, strict=True)])
         proxies.assign(picked.reshape(-1, size))
-        self._set(problem=self._counter("problem") + 1, waited=0, best_score=-1.0)
+        self._set(problem=self._counter("problem") + 1, waited=0, best_score=-1.0, steps=self._steps())
         return _radius(pool, old), _radius(pool, np.concatenate([old, picked], axis=1)), moved
 
     def _pick(self, pool, old, count):
@@ -105,12 +112,21 @@ class AlternatingProjections(keras.callbacks.Callback):
             return pool[:count]
         return pool[greedy_k_center(pool, count, centers=old)]
 
-    def _pool(self, per_class):
-        """Embeddings (C, per_class, D) of freshly drawn samples."""
+    def _pool(self, per_class, stream):
+        """Embeddings (C, per_class, D) of freshly drawn samples, as the loss compares them."""
         classes = self.model.batch_loss.num_classes
-        rng = np.random.default_rng([self.seed, int(self._counter("problem")), per_class])
+        rng = np.random.default_rng([self.seed, int(self._counter("problem")), stream])
         images = self.draw(np.repeat(np.arange(classes), per_class), rng)
-        return embed(self.model.embedder, images)["embedding"].reshape(classes, per_class, -1)
+        return self._as_compared(embed(self.model.embedder, images)["embedding"].reshape(classes, per_class, -1))
+
+    def _as_compared(self, points):
+        proxies = self.model.batch_loss
+        if not (proxies.normalize or getattr(proxies.loss, "normalize", False)):
+            return points
+        return points / np.maximum(np.linalg.norm(points, axis=-1, keepdims=True), 1e-12)
+
+    def _steps(self):
+        return int(as_array(self.model.optimizer.iterations))
 
     def _counter(self, name):
         return float(as_array(self.model.projection.counters[name]))

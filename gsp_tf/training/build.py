@@ -88,6 +88,11 @@ def build_loss(config, num_classes):
         raise UserError("projections alternate proxies: add proxies, for example {per_class: 8}, and no memory")
     if config.proxies is not None:
         proxies = config.proxies
+        if config.projections is not None and config.projections.pool_size < proxies.per_class:
+            raise UserError(
+                f"projections.pool_size must be at least proxies.per_class={proxies.per_class}; got "
+                f"{config.projections.pool_size}"
+            )
         return Proxies(num_classes, dim, proxies.per_class, loss=loss, lr_multiplier=proxies.lr_multiplier)
     if config.memory is not None:
         batch_size = config.training.classes_per_batch * config.training.samples_per_class
@@ -149,6 +154,12 @@ def _build_optimizer(config, learner):
     if decoupled:
         arguments["weight_decay"] = decay.weight
     optimizer = _make("training.optimizer", name, OPTIMIZERS, arguments)
+    if config.training.head_warmup_steps and optimizer.weight_decay:
+        raise UserError(
+            "training.head_warmup_steps holds gradients, and decoupled weight decay shrinks the backbone without one: "
+            "set training.weight_decay.name to coupled and training.optimizer to another than AdamW, or "
+            "head_warmup_steps to 0"
+        )
     if decoupled:
         decayed = {id(variable) for variable in decayed_variables(learner.embedder, decay.biases)}
         optimizer.exclude_from_weight_decay(

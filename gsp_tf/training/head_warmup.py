@@ -17,7 +17,8 @@ class HeadWarmup(keras.callbacks.Callback):
         steps: optimizer steps, at least 1.
 
     Raises:
-        ValueError: when training begins and the learner has no ``backbone_variables`` to hold.
+        ValueError: when training begins and the learner has no ``backbone_variables`` to hold, or its optimizer has a
+            decoupled ``weight_decay``, which no gradient holds back.
     """
 
     def __init__(self, steps):
@@ -27,6 +28,12 @@ class HeadWarmup(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if not self.model.backbone:
             raise ValueError("HeadWarmup needs MetricLearner(..., backbone_variables=...): name what is to be held")
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        if getattr(optimizer, "weight_decay", None):
+            raise ValueError(
+                "HeadWarmup holds gradients, and the optimizer's weight_decay shrinks the backbone without one; got "
+                f"{optimizer.weight_decay}: give MetricLearner a (coupled) weight_decay, or leave HeadWarmup out"
+            )
         self._set()
 
     def on_train_batch_begin(self, batch, logs=None):

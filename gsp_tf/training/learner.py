@@ -3,6 +3,7 @@
 import tensorflow as tf
 from tensorflow import keras
 
+from gsp_tf.losses.inner_loss import loss_layers
 from gsp_tf.ops.checks import check_number
 from gsp_tf.ops.labels import as_labels
 from gsp_tf.ops.replicas import gather_batch, replica_count
@@ -19,19 +20,19 @@ class MetricLearner(keras.Model):
     Args:
         embedder: Keras model from images to embeddings (B, D), or to a dict with ``embedding`` and, for the
             regulariser, ``histogram`` (B, m).
-        loss: ``loss(labels, embeddings)`` → scalar, for example :class:`gsp_tf.ContrastiveLoss`; one with variables is
-            a layer, for example :class:`gsp_tf.losses.ProxyAnchorLoss`.
+        loss: ``loss(labels, embeddings)`` → scalar, for example :class:`gsp_tf.ContrastiveLoss`; one with variables
+            is a layer, for example :class:`gsp_tf.losses.ProxyAnchorLoss`.
         regularizer: :class:`gsp_tf.ZeroShotRegularizer` or None.
         projection: :class:`gsp_tf.losses.Projection` whose proximal term is added, or None; the
             :class:`gsp_tf.AlternatingProjections` callback works on it.
-        weight_decay: w ≥ 0, added to the gradient as w θ for the variables of ``decay_variables`` (L2 as the papers mean
-            it; for the decoupled kind give the optimizer a ``weight_decay``).
+        weight_decay: w ≥ 0, added to the gradient as w θ for the variables of ``decay_variables`` (L2 as the papers
+            mean it; for the decoupled kind give the optimizer a ``weight_decay``).
         decay_variables: of the embedder, see :func:`gsp_tf.training.weight_decay.decayed_variables`.
         backbone_variables: whose gradients are multiplied by the weight ``backbone_scale``, which the
             :class:`gsp_tf.HeadWarmup` callback sets.
 
     Raises:
-        ValueError: for a regulariser without a histogram to regularise, or a negative weight decay.
+        ValueError: for a regulariser without a histogram, a negative weight decay, or one without variables.
 
     >>> import gsp_tf
     >>> images = keras.Input((8, 8, 3))
@@ -52,11 +53,16 @@ class MetricLearner(keras.Model):
             )
         self.embedder = embedder
         self.batch_loss = loss
-        # A loss that is no layer may still own one.
-        self.margins = getattr(loss, "margins", None)
+        # A Keras loss is not tracked; the layers that it trains must be.
+        self.loss_layers = loss_layers(loss)
         self.regularizer = regularizer
         self.projection = projection
         self.weight_decay = check_number("weight_decay", weight_decay, low=0)
+        if self.weight_decay and not decay_variables:
+            raise ValueError(
+                "weight_decay needs decay_variables, such as gsp_tf.training.weight_decay.decayed_variables(embedder); "
+                "got none"
+            )
         self.decayed = {id(variable) for variable in decay_variables}
         self.backbone = {id(variable) for variable in backbone_variables}
         self.backbone_scale = self.add_weight(name="backbone_scale", shape=(), initializer="ones", trainable=False)
@@ -77,7 +83,10 @@ class MetricLearner(keras.Model):
         if self.regularizer is not None and not self.regularizer.built:
             self.regularizer.build([tuple(self.embedder.output["histogram"].shape), (None,)])
         # Keras 3's LossScaleOptimizer would make its scale a second time, and forget what it had learned.
-        if not getattr(self.optimizer, "built", False):
+        if not hasattr(self.optimizer, "build"):
+            # TensorFlow Addons has optimizers of Keras's older kind.
+            self.optimizer._create_all_weights(self.trainable_variables)
+        elif not getattr(self.optimizer, "built", False):
             self.optimizer.build(self.trainable_variables)
         self.built = True
 

@@ -39,7 +39,7 @@ def model():
         "nca": ProxyNCALoss(CLASSES, DIM, temperature=0.2, distance="cosine"),
         "soft_triple": SoftTripleLoss(CLASSES, DIM, 3, lambda_=4.0),
         "memory": CrossBatchMemory(
-            GeneralizedContrastiveLoss(0.3, 0.9, CLASSES), 2, 3, batch_size=BATCH, embedding_dim=DIM
+            GeneralizedContrastiveLoss(0.3, 0.9, CLASSES), 2, 3, batch_size=BATCH, embedding_dim=DIM, name="memory"
         ),
     }
     labels, embeddings = keras.Input((), dtype="int32"), keras.Input((DIM,))
@@ -49,7 +49,7 @@ def model():
 def test_every_loss_layer_loads_in_a_fresh_process(model, rng, tmp_path):
     labels, embeddings = rng.integers(0, CLASSES, BATCH), rng.normal(size=(BATCH, DIM)).astype(np.float32)
     np.savez(tmp_path / "data.npz", labels=labels, embeddings=embeddings)
-    model.get_layer("cross_batch_memory").loss.margins.set_weights([np.array([0.7, 0.9, 1.1])])
+    model.get_layer("memory").loss.margins.set_weights([np.array([0.7, 0.9, 1.1])])
     for _ in range(2):
         model([labels, rng.normal(size=(BATCH, DIM)).astype(np.float32)], training=True)
     model.save(tmp_path / "model.keras")

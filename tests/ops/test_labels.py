@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gsp_tf.ops.labels import as_class_indices, as_labels
+from gsp_tf.ops.labels import as_class_indices, as_labels, check_one_each
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float16", "float32", "float64"])
@@ -40,3 +40,10 @@ def test_class_indices():
             as_class_indices([0, wrong], 3)
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must be class indices in \[0, 3\)"):
             compiled(tf.constant([0, wrong]), 3)
+
+
+def test_one_label_each():
+    check_one_each("labels", tf.zeros(3), "embeddings", tf.zeros((3, 2)))
+    check_one_each("labels", tf.TensorSpec((None,)), "embeddings", tf.zeros((3, 2)))
+    with pytest.raises(ValueError, match="labels must be as many as embeddings, 3; got 1"):
+        check_one_each("labels", tf.zeros(1), "embeddings", tf.zeros((3, 2)))

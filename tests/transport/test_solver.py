@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gsp_tf.transport.solver import solve_shares
+from gsp_tf.transport.solver import _hard_threshold, solve_shares
 
 MUS = np.array([0.01, 0.1, 0.25, 0.3, 1 / 3, 0.5, 0.500001, 0.75, 0.95, 0.999, 1.0])
 LIMIT = {"float32": 1e-6, "float64": 1e-12}
@@ -20,10 +20,16 @@ def scores_of(kind, n, rng):
         "heavy tails": lambda: np.clip(rng.standard_cauchy(shape), -1e6, 1e6),
         "many scales": lambda: -np.exp(rng.uniform(-20, 10, shape)),
         "far from 0": lambda: -1e6 + rng.normal(size=shape),
+        # A cost of 1e6 among costs of up to 2, under an ε of 1,000.
+        "far-off low score": lambda: np.where(np.arange(n) == 0, -1e9, rng.uniform(0, 2000, shape)),
+        "far-off high score": lambda: np.where(np.arange(n) == 0, 1e9, rng.uniform(0, 2000, shape)),
     }[kind]()
 
 
-KINDS = ("normal", "equal", "one far", "two groups", "two groups, one more", "heavy tails", "many scales", "far from 0")
+KINDS = (
+    "normal", "equal", "one far", "two groups", "two groups, one more", "heavy tails", "many scales", "far from 0",
+    "far-off low score", "far-off high score",
+)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -39,6 +45,21 @@ def test_twelve_steps_solve_the_equation(kind, dtype, rng):
         # A feature with a higher score gives at least as large a share, up to the sigmoid's own rounding.
         order = np.argsort(scores, axis=1, kind="stable")
         assert np.all(np.diff(np.take_along_axis(share, order, axis=1)) >= -4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_threshold_splits_the_highest_share(dtype, rng):
+    scores = (rng.normal(size=(5, 9)) * [[1], [1], [1e-6], [1e9], [1]]).astype(dtype)
+    valid = np.ones((5, 9), dtype)
+    valid[4, 6:] = 0
+    ranked = -np.sort(-np.where(valid > 0, scores, -np.inf), axis=1)
+    for count in (2, 5):
+        # The cut is μ n: given as 1 · count it is whole, and given as 1 · (count + ½) it is within a feature.
+        for cut, expected in [(count, ranked[:, count - 1 : count + 1].mean(axis=1)), (count + 0.5, ranked[:, count])]:
+            threshold = _hard_threshold(
+                tf.constant(scores), tf.ones((5, 1), dtype), tf.constant(valid), tf.fill((5, 1), tf.constant(cut, dtype))
+            )
+            np.testing.assert_allclose(threshold[:, 0], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
