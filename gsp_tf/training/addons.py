@@ -1,6 +1,7 @@
 """Losses and optimizers of tensorflow-addons, by the name ``Addons>Name``."""
 
 import difflib
+import inspect
 
 from gsp_tf.errors import UserError
 
@@ -38,8 +39,15 @@ def make_addon(key, module, name, arguments):
         near = difflib.get_close_matches(title, classes, 1, cutoff=0.0)[0]
         raise UserError(f"{key}.name: tensorflow-addons has no {title} among its {module}; nearest: {PREFIX}{near}")
     if module == "losses":
-        # Under a strategy Keras refuses to average a loss's terms by itself; the learner does.
-        arguments = {"reduction": "none", **arguments}
+        # Some losses drop what they do not know; optimizers refuse it.
+        valid = [argument for argument in inspect.signature(classes[title]).parameters if argument != "kwargs"]
+        for argument in arguments:
+            if argument not in valid:
+                near = difflib.get_close_matches(argument, valid, 1, cutoff=0.0)[0]
+                raise UserError(f"{key}.{argument} is not an argument of {name}; the nearest valid key is {key}.{near}")
+        if "reduction" in valid:
+            # Under a strategy Keras refuses to average a loss's terms by itself; the learner does.
+            arguments = {"reduction": "none", **arguments}
     try:
         return classes[title](**arguments)
     except (TypeError, ValueError) as error:

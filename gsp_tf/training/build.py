@@ -73,12 +73,11 @@ def build_loss(config, num_classes):
     """The loss of a config: a pair loss, alone, over proxies or with a memory, or a loss with proxies of its own."""
     name, arguments, dim = config.loss.name, config.loss.arguments, config.model.local_dim
     owns_proxies = name in LOSS_LAYERS
-    if owns_proxies:
-        loss = _make("loss", name, LOSS_LAYERS, arguments, num_classes, dim)
-    elif is_addon(name):
+    if is_addon(name):
         loss = make_addon("loss", "losses", name, arguments)
     else:
-        loss = _make("loss", name, PAIR_LOSSES, arguments)
+        own = (num_classes, dim) if owns_proxies else ()
+        loss = _make("loss", name, {**PAIR_LOSSES, **LOSS_LAYERS}, arguments, *own)
     wrapped = [key for key in ("proxies", "memory") if getattr(config, key) is not None]
     if wrapped and (owns_proxies or is_addon(name)):
         raise UserError(f"{wrapped[0]} needs a pair loss ({', '.join(PAIR_LOSSES)}); loss.name is {name}")
@@ -149,15 +148,16 @@ def _build_optimizer(config, learner):
             "training.weight_decay.name decoupled is for Keras's own optimizers without a weight_decay of their own: "
             f"remove it, or give it to training.optimizer; got {name} with {arguments}"
         )
-    if is_addon(name):
-        return make_addon("training.optimizer", "optimizers", name, arguments)
     if decoupled:
         arguments["weight_decay"] = decay.weight
-    optimizer = _make("training.optimizer", name, OPTIMIZERS, arguments)
-    if config.training.head_warmup_steps and optimizer.weight_decay:
+    if is_addon(name):
+        optimizer = make_addon("training.optimizer", "optimizers", name, arguments)
+    else:
+        optimizer = _make("training.optimizer", name, OPTIMIZERS, arguments)
+    if config.training.head_warmup_steps and getattr(optimizer, "weight_decay", None):
         raise UserError(
             "training.head_warmup_steps holds gradients, and decoupled weight decay shrinks the backbone without one: "
-            "set training.weight_decay.name to coupled and training.optimizer to another than AdamW, or "
+            "set training.weight_decay.name to coupled and take an optimizer without a weight_decay of its own, or set "
             "head_warmup_steps to 0"
         )
     if decoupled:

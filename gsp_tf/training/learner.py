@@ -56,6 +56,8 @@ class MetricLearner(keras.Model):
         # A Keras loss is not tracked; the layers that it trains must be.
         self.loss_layers = loss_layers(loss)
         self.regularizer = regularizer
+        if regularizer is not None and not regularizer.built:
+            regularizer.build([tuple(embedder.output["histogram"].shape), (None,)])
         self.projection = projection
         self.weight_decay = check_number("weight_decay", weight_decay, low=0)
         if self.weight_decay and not decay_variables:
@@ -80,8 +82,6 @@ class MetricLearner(keras.Model):
 
     def build_all(self):
         """Make every variable now, the optimizer's too, so that a checkpoint can be read before the first step."""
-        if self.regularizer is not None and not self.regularizer.built:
-            self.regularizer.build([tuple(self.embedder.output["histogram"].shape), (None,)])
         # Keras 3's LossScaleOptimizer would make its scale a second time, and forget what it had learned.
         if not hasattr(self.optimizer, "build"):
             # TensorFlow Addons has optimizers of Keras's older kind.

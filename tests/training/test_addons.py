@@ -53,6 +53,12 @@ def test_they_train(settings):
 
 
 @with_addons
+def test_a_loss_without_a_choice_of_reduction():
+    # N-pairs takes one positive for every sample, so only that it can be made is asked for.
+    assert learner_of({"name": "Addons>NpairsLoss"}).batch_loss.name == "npairs_loss"
+
+
+@with_addons
 def test_the_loss_is_the_addon_s():
     import tensorflow_addons
 
@@ -85,7 +91,11 @@ def test_an_optimizer_s_state_is_there_before_the_first_step_and_comes_back(tmp_
     ({"optimizer": {"name": "Addons>LAMP"}}, "training.optimizer.name: tensorflow-addons has no LAMP among its "
      "optimizers; nearest: Addons>LAMB"),
     ({"loss": {"name": "Addons>TripletSemihardLoss"}}, "loss.name: .* has no .* nearest: Addons>TripletSemiHardLoss"),
-    ({"loss": {"name": "Addons>TripletSemiHardLoss", "marign": 1}}, "loss: Addons>TripletSemiHardLoss: .*marign"),
+    ({"optimizer": {**LAMB, "learning": 1}}, "training.optimizer: Addons>LAMB: .*learning"),
+    ({"optimizer": {"name": "Addons>AdamW", "weight_decay": 0.1}, "head_warmup_steps": 1},
+     "training.head_warmup_steps holds gradients, and decoupled weight decay"),
+    ({"loss": {"name": "Addons>TripletSemiHardLoss", "marign": 1}}, "loss.marign is not an argument of "
+     "Addons>TripletSemiHardLoss; the nearest valid key is loss.margin"),
 ])
 def test_what_they_do_not_have(settings, message):
     with pytest.raises(UserError, match=message):

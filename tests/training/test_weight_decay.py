@@ -62,11 +62,11 @@ def test_coupled_decay_adds_to_the_gradient_of_what_decays(biases):
         np.testing.assert_allclose(end - alone, -RATE * share * start, rtol=1e-4, atol=1e-6)
 
 
-def learner_of(name, biases=True, **training):
+def learner_of(name, biases=True, method="GAP", **training):
     decay = {"name": name, "weight": DECAY, "biases": biases}
     optimizer = {"name": "SGD", "learning_rate": RATE}
     return build_learner(
-        parse_run(run_values("GSP+ZSR", **{"weight_decay": decay, "optimizer": optimizer, **training}), "here"),
+        parse_run(run_values(method, **{"weight_decay": decay, "optimizer": optimizer, **training}), "here"),
         (32, 32, 1), 4,
     )
 
@@ -108,6 +108,15 @@ def test_coupled_decay_in_half_precision_is_finite():
     history = learner.fit(images, np.arange(8) % 4, batch_size=8, verbose=0)
     assert np.isfinite(history.history["loss"][0]) and np.all(np.isfinite(kernel.numpy()))
     assert np.max(np.abs(kernel.numpy() - before)) > 0.01 * RATE * DECAY
+
+
+def test_decoupled_decay_leaves_the_label_embeddings_alone():
+    learner = learner_of("decoupled", method="GSP+ZSR")
+    (labels,) = learner.regularizer.trainable_weights
+    before = labels.numpy()
+    learner.fit(np.zeros((4, 32, 32, 1), np.float32), np.zeros(4, np.int32), batch_size=4, verbose=0)
+    # A batch of one class has no other half to ask for.
+    np.testing.assert_array_equal(labels.numpy(), before)
 
 
 def test_decay_of_nothing_and_two_kinds_at_once():
