@@ -55,7 +55,9 @@ def main(name, replicas, out):
             RetrievalEvaluation(*validation.images_and_labels()),
         ],
     ).history
-    weights = {f"weight_{index}": as_array(value) for index, value in enumerate(learner.weights)}
+    # Keras 2.15 counts the sums of metrics among a model's weights; they add up over replicas.
+    trained = [*learner.embedder.weights, *learner.regularizer.weights]
+    weights = {f"weight_{index}": as_array(value) for index, value in enumerate(trained)}
     np.savez(out, **weights, **{key: np.array(values) for key, values in history.items()})
 
 

@@ -102,7 +102,7 @@ def test_an_override_may_add_a_method(tmp_path):
         # out of range
         (["training.steps=0"], "training.steps: Input should be greater than or equal to 1; got 0"),
         (["training.steps=10"], "training: steps must be a multiple of evaluate_every=4; got 10"),
-        (["training.samples_per_class=1"], "training.samples_per_class: Input should be greater than or equal to 2"),
+        (["training.samples_per_class=0"], "training.samples_per_class: Input should be greater than or equal to 1"),
         (["training.precision=float16"], "training.precision: Input should be 'float32', 'mixed_float16' or"),
         (["prototypes.initializer=kmeans"], "prototypes.initializer: Input should be 'k_center' or 'random'; got"),
         (["prototypes.warmup_steps=-1"], "prototypes.warmup_steps: Input should be greater than or equal to 0; got -1"),
