@@ -10,12 +10,13 @@ from gsp_tf.training.config_file import override
 from tests.tiny_job import run_values
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+JOBS = sorted(path for path in CONFIGS.rglob("*.yaml") if path.stem != "shared")
 
 
 def distinct_runs():
     """Runs that have every data set with its batches, and every model with its loss, of the configs."""
     seen, runs = [], []
-    for path in sorted(CONFIGS.rglob("*.yaml")):
+    for path in JOBS:
         for method, config in load_job(path).methods.items():
             values = as_plain(config)
             rest = {key: value for key, value in values.items() if key not in ("data", "training")}

@@ -7,25 +7,28 @@ from gsp_tf.training.config import as_plain, load_job, parse_run
 from tests.tiny_job import GSP, METHODS, job_values, run_values, write_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+# What other configs stand on, without methods of its own.
+JOBS = sorted(path for path in CONFIGS.rglob("*.yaml") if path.stem != "shared")
+SEEDS = {"table": 5, "losses": 3}
 
 
 def load(folder, overrides=(), seeds=None, **changes):
     return load_job(write_yaml(folder / "job.yaml", job_values(**changes)), overrides, seeds)
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_config_loads_and_says_what_it_is(path):
     job = load_job(path)
     command, expected, source = path.read_text(encoding="utf-8").splitlines()[:3]
     assert path.relative_to(CONFIGS.parent).as_posix() in command or command.startswith("# Command:  python train.py  ")
     assert expected.startswith("# Expected: ") and source.startswith("# Source:   ")
-    assert len(job.seeds) == (5 if path.stem == "table" else 1)
-    assert {"GAP", "GMP", "GSP", "GSP+ZSR", "GMP+GSP"} <= set(job.methods)
+    assert len(job.seeds) == SEEDS.get(path.stem, 1)
+    assert path.stem == "losses" or {"GAP", "GMP", "GSP", "GSP+ZSR", "GMP+GSP"} <= set(job.methods)
 
 
 def test_names_of_configs_and_so_their_folders_are_different():
-    names = [load_job(path).name for path in CONFIGS.rglob("*.yaml")]
-    assert len(set(names)) == len(names) == 8
+    names = [load_job(path).name for path in JOBS]
+    assert len(set(names)) == len(names) == len(JOBS) > 8
 
 
 def test_methods_differ_from_each_other_only_where_they_say_so():
