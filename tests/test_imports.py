@@ -20,10 +20,10 @@ LEVELS = {
     "backbones": 2,
     "training": 3,
     "protocols": 4,
-    "experiments": 5,
     "export": 5,
     "report": 5,
     "commands": 6,
+    "experiments": 7,
 }
 # Modules beside the rooms: every room may import them, and they import no room.
 BASE = {"errors", "version", "stack"}

@@ -24,12 +24,16 @@ DEFAULT_CONFIG = "configs/digits_mixture/default.yaml"
 
 def parser():
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    return add_job_arguments(argparse.ArgumentParser(
         prog="train.py",
         description="Train and compare the methods of a config; go on where an earlier start was stopped.",
         epilog="example: python train.py --override training.steps=300 --seed 1 --out runs/short",
-    )
-    made.add_argument("--config", default=DEFAULT_CONFIG, help="YAML file (default: %(default)s)")
+    ), DEFAULT_CONFIG)
+
+
+def add_job_arguments(made, default_config):
+    """Add to a parser what every command that trains a job takes, and return it."""
+    made.add_argument("--config", default=default_config, help="YAML file (default: %(default)s)")
     made.add_argument("--override", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                       help="values in place of the config's, such as training.steps=300")
     made.add_argument("--seed", type=int, help="train with this seed in place of the config's seeds")
@@ -42,7 +46,28 @@ def parser():
 
 def train(arguments):
     """Do what the parsed arguments say."""
+    _, directory, chief = run_job(arguments)
+    if chief:
+        table, paths = write_report(directory)
+        print(f"\n{table}\n")
+        for path in paths:
+            print(f"wrote {path}")
+        print(f"next: python evaluate.py {directory} --export {directory / 'saved_model'}")
+
+
+def run_job(arguments, check=None):
+    """Train every run of the job that the arguments name.
+
+    Args:
+        arguments: parsed, see :func:`add_job_arguments`.
+        check: function that raises for a job that the caller cannot use, or None.
+
+    Returns:
+        ``(job, its folder, whether this process writes files)``.
+    """
     job = load_job(arguments.config, arguments.override, None if arguments.seed is None else [arguments.seed])
+    if check is not None:
+        check(job)
     # A strategy must exist before any other TensorFlow work of the process.
     strategy = build_strategy(arguments.strategy)
     tf.config.experimental.enable_op_determinism()
@@ -68,12 +93,7 @@ def train(arguments):
             print(f"{run.method} seed {run.seed}: finished earlier")
         train_run(job.methods[run.method], run.method, run.seed, run.directory, strategy, show_progress=chief)
         keras.backend.clear_session()
-    if chief:
-        table, paths = write_report(directory)
-        print(f"\n{table}\n")
-        for path in paths:
-            print(f"wrote {path}")
-        print(f"next: python evaluate.py {directory} --export {directory / 'saved_model'}")
+    return job, directory, chief
 
 
 def _clear(directory):

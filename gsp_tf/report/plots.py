@@ -38,7 +38,7 @@ def plot_scores(summaries, path, title, metric="MAP@R"):
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_bounds(0, 100)
     axes.tick_params(axis="y", length=0)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_weight_maps(images, names, maps, path, title):
@@ -71,7 +71,7 @@ def plot_weight_maps(images, names, maps, path, title):
         axes.set_yticks([])
     figure.colorbar(shown, ax=grid.ravel().tolist(), shrink=0.8, label="weight relative to average pooling")
     figure.suptitle(title, x=0.02, ha="left", fontsize=11, color=INK)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def choose_examples(labels, count):
@@ -81,7 +81,8 @@ def choose_examples(labels, count):
     return [int(np.flatnonzero(labels == label)[0]) for label in chosen]
 
 
-def _save(figure, path):
+def save_figure(figure, path):
+    """Write a figure as a PNG file, in one step."""
     FigureCanvasAgg(figure)
     with replaced(path) as partial:
         figure.savefig(partial, dpi=120, format="png")

@@ -14,10 +14,15 @@ def comparison_table(summaries, markdown=False):
     """
     rows = [["method", "seeds", *(f"test {metric}" for metric in METRICS), "s a run"]]
     for summary in summaries:
-        figures = [_figure(summary.mean[metric], summary.std[metric]) for metric in METRICS]
+        figures = [figure(summary.mean[metric], summary.std[metric]) for metric in METRICS]
         rows.append([summary.method, str(summary.seeds), *figures, f"{summary.seconds:.0f}"])
+    return layout(rows, markdown)
+
+
+def layout(rows, markdown=False):
+    """Rows of texts, the head first, as a table; all columns but the first stand on the right."""
     if markdown:
-        rows.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
+        rows = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
         return "\n".join("| " + " | ".join(row) + " |" for row in rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
@@ -27,5 +32,6 @@ def comparison_table(summaries, markdown=False):
     )
 
 
-def _figure(mean, std):
+def figure(mean, std):
+    """A mean in per cent, with its standard deviation where there is one."""
     return f"{100 * mean:.2f}" if std is None else f"{100 * mean:.2f} ± {100 * std:.2f}"

@@ -1,6 +1,8 @@
 """Typed configs: YAML in, one checked config per run out."""
 
 import difflib
+import functools
+import itertools
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -134,7 +136,9 @@ def load_job(path, overrides=(), seeds=None):
     """Read a job from a YAML file.
 
     A file may name another, relative to itself, as its ``base``: its own values go over that one's. What stands
-    beside ``methods`` holds for every method; a method's own values go over it.
+    beside ``methods`` holds for every method; a method's own values go over it. ``axes`` maps the names of axes to
+    options, and these to values: every choice of one option an axis is a method, named ``option@option``, in the
+    order of the axes.
 
     Args:
         path: the YAML file.
@@ -155,6 +159,7 @@ def load_job(path, overrides=(), seeds=None):
         source += " with its overrides"
     if seeds is not None:
         values = {**values, "seeds": list(seeds)}
+    values = _with_axes(values, source)
     top_level = {*RunConfig.model_fields, *JobConfig.model_fields}
     for key in values:
         if key not in top_level:
@@ -169,6 +174,29 @@ def load_job(path, overrides=(), seeds=None):
             raise UserError(f"{source}: methods.{name} must be a mapping; got {own!r}")
         runs[name] = _validate(RunConfig, merge(shared, own), source, f"methods.{name}.", own)
     return _validate(JobConfig, {**{k: v for k, v in values.items() if k not in shared}, "methods": runs}, source)
+
+
+def _with_axes(values, source):
+    """The values with every choice of the axes' options among the methods."""
+    if "axes" not in values:
+        return values
+    axes = values["axes"]
+    if not isinstance(axes, dict) or not axes:
+        raise UserError(f"{source}: axes must map at least one axis to its options; got {axes!r}")
+    for axis, options in axes.items():
+        if not isinstance(options, dict) or not options:
+            raise UserError(f"{source}: axes.{axis} must map at least one option's name to its values; got {options!r}")
+        for option, own in options.items():
+            if not isinstance(own, dict):
+                raise UserError(f"{source}: axes.{axis}.{option} must be a mapping; got {own!r}")
+    methods = {
+        "@".join(option for option, _ in choice): functools.reduce(merge, (own for _, own in choice))
+        for choice in itertools.product(*(options.items() for options in axes.values()))
+    }
+    named = values.get("methods", {})
+    if isinstance(named, dict):
+        named = merge(methods, named)
+    return {**{key: value for key, value in values.items() if key != "axes"}, "methods": named}
 
 
 def parse_run(values, source):

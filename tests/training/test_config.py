@@ -140,3 +140,28 @@ def test_a_missing_name_is_missing(tmp_path):
     del values["name"]
     with pytest.raises(UserError, match="job.yaml: name is missing: add it"):
         load_job(write_yaml(tmp_path / "job.yaml", values))
+
+
+AXES = {
+    "pooling": {"GAP": {"model": {"pooling": {"name": "GAPPooling"}}}, "GSP": {"model": {"pooling": GSP}}},
+    "loss": {"C2": {}, "PNCA": {"loss": {"name": "ProxyNCALoss"}}},
+}
+
+
+def test_every_choice_of_the_axes_is_a_method(tmp_path):
+    job = load(tmp_path, axes=AXES, methods={"GSP@PNCA": {"training": {"steps": 4}}, "own": AXES["pooling"]["GAP"]})
+    assert list(job.methods) == ["GAP@C2", "GAP@PNCA", "GSP@C2", "GSP@PNCA", "own"]
+    for method, config in job.methods.items():
+        assert config.model.pooling.name == ("GSPLayer" if "GSP" in method else "GAPPooling")
+        assert config.loss.name == ("ProxyNCALoss" if "PNCA" in method else "ContrastiveLoss")
+        assert config.training.steps == (4 if method == "GSP@PNCA" else 12)
+
+
+@pytest.mark.parametrize("axes, message", [
+    ({}, "axes must map at least one axis to its options; got {}"),
+    ({"pooling": {}}, "axes.pooling must map at least one option's name to its values; got {}"),
+    ({"pooling": {"GAP": None}}, "axes.pooling.GAP must be a mapping; got None"),
+])
+def test_axes_without_options(tmp_path, axes, message):
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, axes=axes)
