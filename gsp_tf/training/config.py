@@ -138,7 +138,7 @@ def load_job(path, overrides=(), seeds=None):
     A file may name another, relative to itself, as its ``base``: its own values go over that one's. What stands
     beside ``methods`` holds for every method; a method's own values go over it. ``axes`` maps the names of axes to
     options, and these to values: every choice of one option an axis is a method, named ``option@option``, in the
-    order of the axes.
+    order of the axes; null in place of values leaves out an option of the base.
 
     Args:
         path: the YAML file.
@@ -183,15 +183,19 @@ def _with_axes(values, source):
     axes = values["axes"]
     if not isinstance(axes, dict) or not axes:
         raise UserError(f"{source}: axes must map at least one axis to its options; got {axes!r}")
+    choices = []
     for axis, options in axes.items():
+        if isinstance(options, dict):
+            options = {option: own for option, own in options.items() if own is not None}
         if not isinstance(options, dict) or not options:
             raise UserError(f"{source}: axes.{axis} must map at least one option's name to its values; got {options!r}")
         for option, own in options.items():
             if not isinstance(own, dict):
                 raise UserError(f"{source}: axes.{axis}.{option} must be a mapping; got {own!r}")
+        choices.append(options.items())
     methods = {
         "@".join(option for option, _ in choice): functools.reduce(merge, (own for _, own in choice))
-        for choice in itertools.product(*(options.items() for options in axes.values()))
+        for choice in itertools.product(*choices)
     }
     named = values.get("methods", {})
     if isinstance(named, dict):

@@ -9,7 +9,7 @@ from tests.tiny_job import GSP, METHODS, job_values, run_values, write_yaml
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 # What other configs stand on, without methods of its own.
 JOBS = sorted(path for path in CONFIGS.rglob("*.yaml") if path.stem != "shared")
-SEEDS = {"table": 5, "losses": 3}
+SEEDS = {"table": 5, "losses": 3, "bake_off": 3}
 
 
 def load(folder, overrides=(), seeds=None, **changes):
@@ -23,7 +23,7 @@ def test_every_config_loads_and_says_what_it_is(path):
     assert path.relative_to(CONFIGS.parent).as_posix() in command or command.startswith("# Command:  python train.py  ")
     assert expected.startswith("# Expected: ") and source.startswith("# Source:   ")
     assert len(job.seeds) == SEEDS.get(path.stem, 1)
-    assert path.stem == "losses" or {"GAP", "GMP", "GSP", "GSP+ZSR", "GMP+GSP"} <= set(job.methods)
+    assert path.stem in ("losses", "bake_off") or {"GAP", "GMP", "GSP", "GSP+ZSR", "GMP+GSP"} <= set(job.methods)
 
 
 def test_names_of_configs_and_so_their_folders_are_different():
@@ -149,7 +149,8 @@ AXES = {
 
 
 def test_every_choice_of_the_axes_is_a_method(tmp_path):
-    job = load(tmp_path, axes=AXES, methods={"GSP@PNCA": {"training": {"steps": 4}}, "own": AXES["pooling"]["GAP"]})
+    axes = {**AXES, "pooling": {**AXES["pooling"], "GMP": None}}
+    job = load(tmp_path, axes=axes, methods={"GSP@PNCA": {"training": {"steps": 4}}, "own": AXES["pooling"]["GAP"]})
     assert list(job.methods) == ["GAP@C2", "GAP@PNCA", "GSP@C2", "GSP@PNCA", "own"]
     for method, config in job.methods.items():
         assert config.model.pooling.name == ("GSPLayer" if "GSP" in method else "GAPPooling")
@@ -160,7 +161,8 @@ def test_every_choice_of_the_axes_is_a_method(tmp_path):
 @pytest.mark.parametrize("axes, message", [
     ({}, "axes must map at least one axis to its options; got {}"),
     ({"pooling": {}}, "axes.pooling must map at least one option's name to its values; got {}"),
-    ({"pooling": {"GAP": None}}, "axes.pooling.GAP must be a mapping; got None"),
+    ({"pooling": {"GAP": None}}, "axes.pooling must map at least one option's name to its values; got {}"),
+    ({"pooling": {"GAP": 1}}, "axes.pooling.GAP must be a mapping; got 1"),
 ])
 def test_axes_without_options(tmp_path, axes, message):
     with pytest.raises(UserError, match=message):
