@@ -44,6 +44,7 @@ setup(
         "pydantic>=2,<3",
         "PyYAML",
         "numpy",
+        "scipy",
         "scikit-learn",
         "matplotlib",
         "tqdm",
@@ -54,11 +55,15 @@ setup(
         # the extra, for tensorflow-addons has no marker on purpose: one would leave it out without a word.
         "addons": ["tensorflow==2.15.*; python_version < '3.12'", "tensorflow-addons==0.23.*"],
         "test": ["pytest", "scipy", "cvxpy", "ruff"],
+        "torch": ["torch>=2.6"],
+        # Version 3 of pytorch-metric-learning has other names, and so another benchmark.
+        "benchmark": ["torch>=2.6,<3", "pytorch-metric-learning>=2.4,<3"],
     },
     entry_points={
         "console_scripts": [
             "gsp-train = gsp_tf.commands.train:main",
             "gsp-evaluate = gsp_tf.commands.evaluate:main",
+            "gsp-data = gsp_tf.commands.data:main",
         ]
     },
 )

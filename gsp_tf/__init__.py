@@ -4,7 +4,7 @@ from gsp_tf.stack import check_stack
 
 check_stack()
 
-from gsp_tf import data, losses, metrics, transport  # noqa: E402
+from gsp_tf import data, losses, metrics, pooling, transport  # noqa: E402
 from gsp_tf.losses import ContrastiveLoss  # noqa: E402
 from gsp_tf.pooling import (  # noqa: E402
     GAPGMPPooling,
@@ -35,5 +35,6 @@ __all__ = [
     "data",
     "losses",
     "metrics",
+    "pooling",
     "transport",
 ]

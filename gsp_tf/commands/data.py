@@ -99,27 +99,25 @@ def _check_one(name, path, arguments):
         counts = f"{len(images):,} images of {len(np.unique(images.labels)):,} classes"
         published = "{:,} of {:,}".format(*archive.published[part]) if part in archive.published else "any"
         _say(f"  {part:<10} {counts} (published: {published})")
-    _say_names("missing files", found.missing, arguments.limit)
-    if arguments.decode:
-        _say_names("unreadable files", found.unreadable, arguments.limit)
-    _say_names("problems of lists and labels", found.problems, arguments.limit)
+    partial = {"missing files": found.missing, "other counts": found.differences}
+    faults = {"unreadable files": found.unreadable, "faults of lists and labels": found.problems}
+    for kind, sentences in {**partial, **faults}.items():
+        not_looked = kind == "unreadable files" and not arguments.decode
+        _say(f"  {kind}: {'not looked for; --decode does' if not_looked else len(sentences) or 'none'}")
+        shown = sentences[:arguments.limit] if arguments.limit else sentences
+        for sentence in shown:
+            _say(f"    {sentence}")
+        if len(shown) < len(sentences):
+            _say(f"    and {len(sentences) - len(shown)} more: --limit 0 prints all")
     if found.digest is not None:
         _say(f"  split hash: {found.digest}")
-    faults = [*found.unreadable, *found.problems]
+    wrong = [kind for kind, sentences in faults.items() if sentences]
+    missed = [kind for kind, sentences in partial.items() if sentences]
     if not arguments.allow_partial:
-        faults += [*found.missing, *found.differences]
-    partial = " (partial, as allowed)" if not faults and (found.missing or found.differences) else ""
-    _say(f"  {name}: {'not right' if faults else 'fine'}{partial}\n")
-    return not faults
-
-
-def _say_names(kind, names, limit):
-    _say(f"  {kind}: {len(names) or 'none'}")
-    shown = names[:limit] if limit else names
-    for name in shown:
-        _say(f"    {name}")
-    if len(shown) < len(names):
-        _say(f"    and {len(names) - len(shown)} more: --limit 0 prints all")
+        wrong, missed = wrong + missed, []
+    verdict = f"wrong: {', '.join(wrong)}" if wrong else "partial, as allowed" if missed else "whole"
+    _say(f"  {name}: {verdict}\n")
+    return not wrong
 
 
 def make_mini_data(arguments):
@@ -140,6 +138,8 @@ def show_data(arguments):
     for option in ("classes", "images"):
         _at_least(option, getattr(arguments, option), 1)
     _at_least("seed", arguments.seed, 0)
+    if not arguments.out.parent.is_dir():
+        raise UserError(f"--out {arguments.out}: there is no folder {arguments.out.parent}; make it, or give another")
     parts = READERS[arguments.name](arguments.path, allow_partial=True)
     if arguments.part not in parts:
         raise UserError(f"--part must be one of {', '.join(parts)}; got {arguments.part!r}")

@@ -10,7 +10,8 @@ from gsp_tf.export import export_saved_model
 from gsp_tf.protocols.comparison import METRICS, find_results, summarize
 from gsp_tf.report.table import comparison_table
 from gsp_tf.training.build import build_dataset
-from gsp_tf.training.run import load_embedder, load_run, measure
+from gsp_tf.training.evaluation import measure
+from gsp_tf.training.run import KS, load_embedder, load_run
 
 # Embeddings are float32; another processor or thread count may swap two neighbours at nearly the same distance.
 TOLERANCE = 2e-3
@@ -52,7 +53,7 @@ def evaluate(arguments):
 
 def _measure_again(folder, result):
     config, _ = load_run(folder)
-    test = measure(load_embedder(folder), build_dataset(config, "test"))
+    test = measure(load_embedder(folder), build_dataset(config, "test"), KS)
     for metric in METRICS:
         if abs(test[metric] - result["test"][metric]) > TOLERANCE:
             raise UserError(

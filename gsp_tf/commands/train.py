@@ -15,7 +15,7 @@ from gsp_tf.protocols.comparison import comparison_runs
 from gsp_tf.report.comparison import write_report
 from gsp_tf.training.build import check_buildable
 from gsp_tf.training.checkpoint import write_text
-from gsp_tf.training.config import as_plain, load_job
+from gsp_tf.training.config import as_plain, load_job, only_methods
 from gsp_tf.training.distribution import STRATEGIES, build_strategy, is_chief
 from gsp_tf.training.run import claim, train_run
 
@@ -36,6 +36,7 @@ def add_job_arguments(made, default_config):
     made.add_argument("--config", default=default_config, help="YAML file (default: %(default)s)")
     made.add_argument("--override", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                       help="values in place of the config's, such as training.steps=300")
+    made.add_argument("--method", nargs="+", metavar="NAME", help="train only these methods of the config")
     made.add_argument("--seed", type=int, help="train with this seed in place of the config's seeds")
     made.add_argument("--out", type=Path, help="folder to write (default: runs/<name of the config>)")
     made.add_argument("--strategy", choices=STRATEGIES, default="one_device",
@@ -66,6 +67,8 @@ def run_job(arguments, check=None):
         ``(job, its folder, whether this process writes files)``.
     """
     job = load_job(arguments.config, arguments.override, None if arguments.seed is None else [arguments.seed])
+    if arguments.method:
+        job = only_methods(job, arguments.method)
     if check is not None:
         check(job)
     # A strategy must exist before any other TensorFlow work of the process.

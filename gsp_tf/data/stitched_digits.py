@@ -1,10 +1,12 @@
 """What the data sets of stitched digits share: their interface, fixed images and drawing."""
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from gsp_tf.data.batches import training_batches
 from gsp_tf.data.checks import check_labels, check_noise, check_whole_number
 from gsp_tf.data.digits import DIGIT_SIZE, PARTS, check_part, digit_images
 from gsp_tf.data.stitching import add_noise, check_background, draw_cells, stitch
@@ -77,3 +79,23 @@ class StitchedDigits(ABC):
         labels = np.repeat(np.arange(self.num_classes, dtype=np.int32), self.images_per_class)
         rng = np.random.default_rng([_FIXED_IMAGES_SEED, PARTS.index(self.part)])
         return self.draw(labels, rng), labels
+
+    def training_batches(
+        self, classes_per_batch: int, samples_per_class: int, seed: int, start_step: int = 0
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Endless batches of freshly drawn images: see `gsp_tf.data.training_batches`."""
+        return training_batches(self, classes_per_batch, samples_per_class, seed, start_step)
+
+    def evaluation_batches(self, batch_size: int) -> Iterator[np.ndarray]:
+        """The images of `images_and_labels`, `batch_size` at a time."""
+        images, _ = self._fixed
+        return (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels of `images_and_labels`."""
+        return self._fixed[1]
+
+    @functools.cached_property
+    def _fixed(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.images_and_labels()

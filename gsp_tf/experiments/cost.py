@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -16,7 +15,6 @@ from gsp_tf.training.build import build_embedder
 from gsp_tf.training.run import load_run
 
 WARMUP_CALLS = 3
-_STATUS = Path("/proc/self/status")
 
 
 def build_step(config, image_shape):
@@ -66,7 +64,7 @@ def step_times(configs, image_shape, batch_size, rounds=20):
 
 
 def peak_memory(directory, image_shape, batch_size):
-    """Megabytes that a step adds at its peak to a warm process, or None where the system does not tell.
+    """Megabytes (10⁶ bytes) in use at the highest during a warm step, above those just before it.
 
     Args:
         directory: folder of a run; its config is built in a child process.
@@ -74,14 +72,16 @@ def peak_memory(directory, image_shape, batch_size):
         batch_size: images a step.
     """
     command = [sys.executable, "-m", "gsp_tf.experiments.cost", str(directory), json.dumps([image_shape, batch_size])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **_quiet()})
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **_environment()})
     if done.returncode:
         raise RuntimeError(f"measuring the memory of {directory} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _quiet():
-    return {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def _environment():
+    # This allocator of TensorFlow's for the CPU counts its bytes.
+    return {"TF_CPU_ALLOCATOR_USE_BFC": "1", "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _measure(directory, image_shape, batch_size):
@@ -89,24 +89,13 @@ def _measure(directory, image_shape, batch_size):
     keras.mixed_precision.set_global_policy(config.training.precision)
     step = build_step(config, tuple(image_shape))
     images = tf.random.uniform((batch_size, *image_shape))
-    # One image: everything is traced and loaded, and little is kept.
-    step(images[:1])
-    if tf.config.list_physical_devices("GPU"):
-        before = tf.config.experimental.get_memory_info("GPU:0")["current"]
-        tf.config.experimental.reset_memory_stats("GPU:0")
+    device = "GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"
+    for _ in range(2):
         step(images)
-        return (tf.config.experimental.get_memory_info("GPU:0")["peak"] - before) / 1e6
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        before = _resident("VmRSS")
-        step(images)
-        return (_resident("VmHWM") - before) / 1e6
-    except OSError:
-        return None
-
-
-def _resident(key):
-    return 1024 * int(re.search(rf"^{key}:\s+(\d+) kB", _STATUS.read_text(encoding="ascii"), re.MULTILINE).group(1))
+    tf.config.experimental.reset_memory_stats(device)
+    before = tf.config.experimental.get_memory_info(device)["current"]
+    step(images)
+    return (tf.config.experimental.get_memory_info(device)["peak"] - before) / 1e6
 
 
 if __name__ == "__main__":

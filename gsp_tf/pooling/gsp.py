@@ -7,14 +7,20 @@ from gsp_tf.ops.checks import check_choice, check_count, check_number, solver_dt
 from gsp_tf.ops.distances import pairwise_distances
 from gsp_tf.ops.normalization import clip_to_unit_ball
 from gsp_tf.ops.variables import full_precision_weight
+from gsp_tf.pooling.exponent import exponent_weight, positive_exponent
+from gsp_tf.pooling.generalized_mean import generalized_mean
 from gsp_tf.pooling.local_features import (
     check_data_format,
     feature_dim,
     flatten_features,
     masked_max,
     unflatten_weights,
+    valid_count,
 )
 from gsp_tf.transport import partial_transport
+
+# Where the exponent of the generalised mean starts, as in GeM.
+GEM_EXPONENT = 3.0
 
 
 @keras.utils.register_keras_serializable("gsp_tf")
@@ -42,7 +48,9 @@ class GSPLayer(keras.layers.Layer):
         epsilon: sharpness ε > 0 of the selection; large is a hard choice of the top μ, small tends to the average.
             The optimal transport literature calls the inverse of this ε. The paper uses 5 for pair losses, 0.5 for
             proxy losses.
-        reduce: "sum" for g above, or "max" for max_j n p_j f_j (GMP+GSP of the paper's table 4).
+        reduce: "sum" for g above; "max" for max_j n p_j f_j (GMP+GSP of the paper's table 4); "gem" for the
+            generalised mean of max(n p_j f_j, 1e-6) with a trainable exponent that starts at 3 (GeMean+GSP). With
+            μ = 1 the last two are :class:`GMPPooling` and :class:`gsp_tf.pooling.gem.GeMPooling`.
         prototype_initializer: Keras initialiser of the (m, d) prototypes. :class:`gsp_tf.PrototypeInitializer` sets
             them from features instead, which matters at the start.
         data_format: "channels_last" or "channels_first"; Keras's global setting by default.
@@ -75,7 +83,7 @@ class GSPLayer(keras.layers.Layer):
         self.num_prototypes = check_count("num_prototypes", num_prototypes)
         self.transport_ratio = check_number("mu", mu, low=0, high=1, low_open=True)
         self.epsilon = check_number("epsilon", epsilon, low=0, low_open=True)
-        self.reduce = check_choice("reduce", reduce, ("sum", "max"))
+        self.reduce = check_choice("reduce", reduce, ("sum", "max", "gem"))
         self.prototype_initializer = keras.initializers.get(prototype_initializer)
         self.data_format = check_data_format(data_format)
         self.supports_masking = True
@@ -90,6 +98,8 @@ class GSPLayer(keras.layers.Layer):
             # Keras 3's Constant passes through float32 on the way to float64.
             initializer=lambda shape, dtype=None: tf.constant(self.transport_ratio, dtype, shape),
         )
+        if self.reduce == "gem":
+            self.raw_p = exponent_weight(self, GEM_EXPONENT)
         super().build(input_shape)
 
     def call(self, inputs, mask=None, return_histogram=False, return_weights=False):
@@ -103,27 +113,25 @@ class GSPLayer(keras.layers.Layer):
         prototypes = clip_to_unit_ball(tf.cast(self.prototypes, features.dtype))
         cost = pairwise_distances(prototypes, clip_to_unit_ball(features))
         residual, plan = partial_transport(cost, mu, self.epsilon, valid)
-        count = self._count(features, valid)
+        count = valid_count(features, valid)
         weights = (1 / count - residual) / mu
         if valid is not None:
             weights = tf.where(valid, weights, tf.zeros_like(weights))
-        if self.reduce == "max":
-            pooled = masked_max((count * weights)[:, :, tf.newaxis] * features, valid)
-        else:
-            pooled = tf.matmul(weights[:, tf.newaxis], features)[:, 0]
-        results = [tf.cast(pooled, local.dtype)]
+        results = [tf.cast(self._reduce(features, weights, count, valid), local.dtype)]
         if return_histogram:
             results.append(tf.cast(tf.reduce_sum(plan, axis=2) / mu, local.dtype))
         if return_weights:
             results.append(unflatten_weights(tf.cast(weights, local.dtype), inputs, self.data_format))
         return results[0] if len(results) == 1 else tuple(results)
 
-    @staticmethod
-    def _count(features, valid):
-        """The number of valid features: a scalar, or (B, 1) with a mask."""
-        if valid is None:
-            return tf.cast(tf.shape(features)[1], features.dtype)
-        return tf.maximum(tf.reduce_sum(tf.cast(valid, features.dtype), axis=1, keepdims=True), 1)
+    def _reduce(self, features, weights, count, valid):
+        """Pool (B, n, d) features with (B, n) weights to (B, d), as ``reduce`` says."""
+        if self.reduce == "sum":
+            return tf.matmul(weights[:, tf.newaxis], features)[:, 0]
+        weighted = (count * weights)[:, :, tf.newaxis] * features
+        if self.reduce == "max":
+            return masked_max(weighted, valid)
+        return generalized_mean(weighted, positive_exponent(self.raw_p, features.dtype), valid)
 
     def compute_mask(self, inputs, mask=None):
         return None

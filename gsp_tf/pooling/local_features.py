@@ -70,5 +70,11 @@ def masked_mean(features, valid):
     if valid is None:
         return tf.reduce_mean(features, axis=1)
     kept = tf.where(valid[:, :, tf.newaxis], features, tf.zeros_like(features))
-    count = tf.reduce_sum(tf.cast(valid, features.dtype), axis=1, keepdims=True)
-    return tf.reduce_sum(kept, axis=1) / tf.maximum(count, 1)
+    return tf.reduce_sum(kept, axis=1) / valid_count(features, valid)
+
+
+def valid_count(features, valid):
+    """The number of valid features of (B, n, d): a scalar, or (B, 1) with a mask; 1 where a sample has none."""
+    if valid is None:
+        return tf.cast(tf.shape(features)[1], features.dtype)
+    return tf.maximum(tf.reduce_sum(tf.cast(valid, features.dtype), axis=1, keepdims=True), 1)

@@ -23,8 +23,7 @@ def bake_off_table(scores, costs, markdown=False):
         cost = costs[pooling]
         shown = [figure(found[loss].mean[metric], found[loss].std[metric]) if loss in found else "–"
                  for loss in losses for metric in METRICS]
-        memory = "–" if cost["megabytes"] is None else f"{cost['megabytes']:.0f}"
-        rows.append([pooling, *shown, f"{cost['parameters']:,}", f"{cost['time']:.2f}", memory])
+        rows.append([pooling, *shown, f"{cost['parameters']:,}", f"{cost['time']:.2f}", f"{cost['megabytes']:.0f}"])
     return layout(rows, markdown)
 
 

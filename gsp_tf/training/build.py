@@ -1,27 +1,30 @@
 """The only place where a name in a config becomes an object."""
 
 import difflib
+import functools
 import inspect
 
 from tensorflow import keras
 
-from gsp_tf import losses
-from gsp_tf.backbones import convnet
+from gsp_tf import backbones, losses
 from gsp_tf.data import DATASETS
+from gsp_tf.data.readers import READERS
 from gsp_tf.errors import UserError
 from gsp_tf.losses import CrossBatchMemory, Projection, Proxies
-from gsp_tf.pooling import GAPGMPPooling, GAPPooling, GMPPooling, GSPLayer, L2Normalize
+from gsp_tf.pooling import POOLINGS, GSPLayer, L2Normalize
 from gsp_tf.regularizers import ZeroShotRegularizer
 from gsp_tf.training.addons import is_addon, make_addon
+from gsp_tf.training.image_data import image_dataset
 from gsp_tf.training.learner import MetricLearner
 from gsp_tf.training.weight_decay import decayed_variables
 
-BACKBONES = {"convnet": convnet}
-POOLINGS = {
-    "GAPPooling": GAPPooling,
-    "GMPPooling": GMPPooling,
-    "GAPGMPPooling": GAPGMPPooling,
-    "GSPLayer": GSPLayer,
+BACKBONES = {
+    "convnet": backbones.convnet,
+    "resnet20": backbones.resnet20,
+    "resnet_v2_20": backbones.resnet_v2_20,
+    "resnet50": backbones.resnet50,
+    "bn_inception": backbones.bn_inception,
+    "keras_model": backbones.keras_model,
 }
 PAIR_LOSSES = {
     "ContrastiveLoss": losses.ContrastiveLoss,
@@ -36,9 +39,12 @@ LOSS_LAYERS = {
     "SoftTripleLoss": losses.SoftTripleLoss,
     "IntraBatchLoss": losses.IntraBatchLoss,
 }
+# The layers behind the backbone: all else of a trained head.
+LOCAL_FEATURES, LINEAR = "local_features", "linear"
 REGULARIZERS = {"ZeroShotRegularizer": ZeroShotRegularizer}
 OPTIMIZERS = {"Adam": keras.optimizers.Adam, "AdamW": keras.optimizers.AdamW, "SGD": keras.optimizers.SGD}
 PARTS = ("train", "validation", "test")
+_ALL_DATASETS = {**DATASETS, **{name: functools.partial(image_dataset, name) for name in READERS}}
 
 
 def build_dataset(config, part):
@@ -50,28 +56,39 @@ def build_dataset(config, part):
     unseen = arguments.pop("test_background", None)
     if unseen is not None and part == "test":
         arguments["background"] = unseen
-    return _make("data", config.data.name, DATASETS, arguments, part)
+    return _make("data", config.data.name, _ALL_DATASETS, arguments, part)
 
 
 def build_embedder(config, image_shape):
     """The Keras model from images to a dict of ``embedding`` and, with GSP, ``histogram`` and ``weights``."""
     images = keras.Input(image_shape, name="images")
-    backbone = config.model.backbone
-    features = _make("model.backbone", backbone.name, BACKBONES, backbone.arguments, images)
-    features = keras.layers.Conv2D(config.model.local_dim, 1, name="local_features")(features)
-    pooling = _make("model.pooling", config.model.pooling.name, POOLINGS, config.model.pooling.arguments)
+    model = config.model
+    inputs = images if model.preprocessing is None else backbones.preprocess(images, model.preprocessing)
+    features = _make("model.backbone", model.backbone.name, BACKBONES, model.backbone.arguments, inputs)
+    if model.local_dim is not None:
+        convolution = keras.layers.Conv2D if len(features.shape) == 4 else keras.layers.Conv1D
+        features = convolution(model.local_dim, 1, name=LOCAL_FEATURES)(features)
+    pooling = _make("model.pooling", model.pooling.name, POOLINGS, model.pooling.arguments)
     outputs = {}
     if isinstance(pooling, GSPLayer):
         pooled, outputs["histogram"], outputs["weights"] = pooling(features, return_histogram=True, return_weights=True)
     else:
         pooled = pooling(features)
+    if model.embedding_dim is not None:
+        pooled = keras.layers.Dense(model.embedding_dim, name=LINEAR)(pooled)
     outputs["embedding"] = L2Normalize(name="embedding", dtype="float32")(pooled)
     return keras.Model(images, outputs, name="embedder")
 
 
-def build_loss(config, num_classes):
-    """The loss of a config: a pair loss, alone, over proxies or with a memory, or a loss with proxies of its own."""
-    name, arguments, dim = config.loss.name, config.loss.arguments, config.model.local_dim
+def build_loss(config, num_classes, dim):
+    """The loss of a config: a pair loss, alone, over proxies or with a memory, or a loss with proxies of its own.
+
+    Args:
+        config: :class:`gsp_tf.training.config.RunConfig`.
+        num_classes: of the training part.
+        dim: size of the embeddings.
+    """
+    name, arguments = config.loss.name, config.loss.arguments
     owns_proxies = name in LOSS_LAYERS
     if is_addon(name):
         loss = make_addon("loss", "losses", name, arguments)
@@ -109,7 +126,7 @@ def build_loss(config, num_classes):
 def build_learner(config, image_shape, num_classes):
     """The compiled :class:`MetricLearner` of a config, with every variable made."""
     embedder = build_embedder(config, image_shape)
-    loss = build_loss(config, num_classes)
+    loss = build_loss(config, num_classes, embedder.output["embedding"].shape[-1])
     regularizer = None
     if config.regularizer is not None:
         if "histogram" not in embedder.output:
@@ -169,10 +186,10 @@ def _build_optimizer(config, learner):
 
 
 def _backbone_variables(embedder):
-    """What comes before the 1×1 convolution."""
-    names = [layer.name for layer in embedder.layers]
-    return [variable for layer in embedder.layers[:names.index("local_features")]
-            for variable in layer.trainable_weights]
+    """What comes before the 1×1 convolution, or before the pooling where there is none."""
+    first = next(index for index, layer in enumerate(embedder.layers)
+                 if layer.name == LOCAL_FEATURES or isinstance(layer, tuple(POOLINGS.values())))
+    return [variable for layer in embedder.layers[:first] for variable in layer.trainable_weights]
 
 
 def check_buildable(config):

@@ -35,11 +35,16 @@ class Named(pydantic.BaseModel):
 
 
 class ModelConfig(Strict):
-    """Backbone, 1×1 convolution to the local features, pooling, L2 normalisation."""
+    """Preprocessing, backbone, 1×1 convolution to the local features, pooling, linear layer, L2 normalisation.
 
+    Without ``local_dim`` the backbone's features are pooled; without ``embedding_dim`` the pooled vector is embedded.
+    """
+
+    preprocessing: Literal["caffe_bgr", "keras_caffe", "torch"] | None = None
     backbone: Named
-    local_dim: Positive = 64
+    local_dim: Positive | None = 64
     pooling: Named
+    embedding_dim: Positive | None = None
 
 
 class PrototypesConfig(Strict):
@@ -174,6 +179,15 @@ def load_job(path, overrides=(), seeds=None):
             raise UserError(f"{source}: methods.{name} must be a mapping; got {own!r}")
         runs[name] = _validate(RunConfig, merge(shared, own), source, f"methods.{name}.", own)
     return _validate(JobConfig, {**{k: v for k, v in values.items() if k not in shared}, "methods": runs}, source)
+
+
+def only_methods(job, names):
+    """The job with some of its methods, or :class:`UserError`."""
+    for name in names:
+        if name not in job.methods:
+            near = difflib.get_close_matches(name, job.methods, 1, cutoff=0.0)[0]
+            raise UserError(f"--method must be of {', '.join(job.methods)}; got {name!r}; nearest: {near}")
+    return job.model_copy(update={"methods": {name: job.methods[name] for name in job.methods if name in names}})
 
 
 def _with_axes(values, source):

@@ -8,9 +8,7 @@ import tensorflow as tf
 import yaml
 from tensorflow import keras
 
-from gsp_tf.data import training_batches
 from gsp_tf.errors import UserError
-from gsp_tf.metrics import retrieval_metrics
 from gsp_tf.ops.replicas import as_array
 from gsp_tf.pooling import PrototypeInitializer
 from gsp_tf.training.alternating_projections import AlternatingProjections
@@ -19,8 +17,7 @@ from gsp_tf.training.checkpoint import read_json, replaced, write_json, write_te
 from gsp_tf.training.config import as_plain, parse_run
 from gsp_tf.training.config_file import read_mapping
 from gsp_tf.training.distribution import distribute_batches, is_chief
-from gsp_tf.training.embedding import embed
-from gsp_tf.training.evaluation import RetrievalEvaluation
+from gsp_tf.training.evaluation import RetrievalEvaluation, measure
 from gsp_tf.training.head_warmup import HeadWarmup
 from gsp_tf.training.progress import ProgressBar
 from gsp_tf.training.provenance import config_hash, provenance
@@ -57,7 +54,7 @@ def train_run(config, method, seed, directory, strategy, show_progress=True):
         return read_json(directory / "result.json")
     title = f"{method} seed {seed}" if show_progress else None
     learner, state = _train(config, seed, directory, strategy, title)
-    test = measure(learner.embedder, build_dataset(config, "test"))
+    test = measure(learner.embedder, build_dataset(config, "test"), KS)
     best = state.history[state.best_epoch]
     result = {
         "method": method,
@@ -78,12 +75,6 @@ def train_run(config, method, seed, directory, strategy, show_progress=True):
             learner.embedder.save(partial)
         write_json(directory / "result.json", result)
     return result
-
-
-def measure(embedder, dataset):
-    """Retrieval metrics of an embedder on a data set's fixed images."""
-    images, labels = dataset.images_and_labels()
-    return retrieval_metrics(embed(embedder, images)["embedding"], labels, ks=KS)
 
 
 def claim(directory, config, seed, write=True):
@@ -132,11 +123,11 @@ def _train(config, seed, directory, strategy, title):
     if done * training.evaluate_every < training.steps and not state.exhausted:
 
         def batches(start_step=done * training.evaluate_every, stream=0):
-            return training_batches(
-                train, training.classes_per_batch, training.samples_per_class, seed + stream, start_step
+            return train.training_batches(
+                training.classes_per_batch, training.samples_per_class, seed + stream, start_step
             )
 
-        callbacks = [RetrievalEvaluation(*validation.images_and_labels())]
+        callbacks = [RetrievalEvaluation.of_dataset(validation)]
         if training.head_warmup_steps:
             callbacks.append(HeadWarmup(training.head_warmup_steps))
         if config.projections is not None:

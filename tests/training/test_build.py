@@ -10,13 +10,13 @@ from gsp_tf.training.config_file import override
 from tests.tiny_job import run_values
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-JOBS = sorted(path for path in CONFIGS.rglob("*.yaml") if path.stem != "shared")
+JOBS = sorted(CONFIGS.glob("digits_*/*.yaml"))
 
 
 def distinct_runs():
     """Runs that have every data set with its batches, and every model with its loss, of the configs."""
     seen, runs = [], []
-    for path in JOBS:
+    for path in (path for path in JOBS if path.stem != "shared"):
         for method, config in load_job(path).methods.items():
             values = as_plain(config)
             rest = {key: value for key, value in values.items() if key not in ("data", "training")}
@@ -43,12 +43,12 @@ def test_every_config_can_be_built(config):
     "overrides, message",
     [
         # names
-        (["model.pooling={name: GPSLayer}"], "model.pooling.name must be one of GAPPooling, GMPPooling, GAPGMPPooling, "
+        (["model.pooling={name: GPSLayer}"], "model.pooling.name must be one of GAPPooling, GMPPooling, GAPGMPPooling, .*"
          "GSPLayer; got 'GPSLayer'; nearest: GSPLayer"),
         (["loss.name=ContrastivLoss"], "loss.name must be one of .*; got 'ContrastivLoss'; nearest: ContrastiveLoss"),
         (["training.optimizer.name=adam"], "training.optimizer.name must be one of .*; got 'adam'; nearest: Adam$"),
-        (["data.name=digits"], "data.name must be one of digits_mixture, digits_collage; got 'digits'; nearest: "),
-        (["model.backbone.name=resnet"], "model.backbone.name must be one of convnet; got 'resnet'"),
+        (["data.name=digits"], "data.name must be one of digits_mixture, digits_collage, .*; got 'digits'; nearest: "),
+        (["model.backbone.name=resnet"], "model.backbone.name must be one of convnet, .*; got 'resnet'"),
         (["regularizer.name=ZSR"], "regularizer.name must be one of ZeroShotRegularizer; got 'ZSR'"),
         # arguments
         (["model.pooling.num_prototype=3"], "model.pooling.num_prototype is not an argument of GSPLayer; the nearest "

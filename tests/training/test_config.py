@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from gsp_tf.errors import UserError
-from gsp_tf.training.config import as_plain, load_job, parse_run
+from gsp_tf.training.config import as_plain, load_job, only_methods, parse_run
 from tests.tiny_job import GSP, METHODS, job_values, run_values, write_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-# What other configs stand on, without methods of its own.
-JOBS = sorted(path for path in CONFIGS.rglob("*.yaml") if path.stem != "shared")
+# The others are what these stand on.
+JOBS = sorted(path for path in CONFIGS.rglob("*.yaml") if "# Command:  none" not in path.read_text(encoding="utf-8"))
 SEEDS = {"table": 5, "losses": 3, "bake_off": 3}
 
 
@@ -23,7 +23,7 @@ def test_every_config_loads_and_says_what_it_is(path):
     assert path.relative_to(CONFIGS.parent).as_posix() in command or command.startswith("# Command:  python train.py  ")
     assert expected.startswith("# Expected: ") and source.startswith("# Source:   ")
     assert len(job.seeds) == SEEDS.get(path.stem, 1)
-    assert path.stem in ("losses", "bake_off") or {"GAP", "GMP", "GSP", "GSP+ZSR", "GMP+GSP"} <= set(job.methods)
+    assert path.stem in ("losses", "bake_off", "fair") or {"GAP", "GMP", "GSP", "GSP+ZSR", "GMP+GSP"} <= set(job.methods)
 
 
 def test_names_of_configs_and_so_their_folders_are_different():
@@ -167,3 +167,10 @@ def test_every_choice_of_the_axes_is_a_method(tmp_path):
 def test_axes_without_options(tmp_path, axes, message):
     with pytest.raises(UserError, match=message):
         load(tmp_path, axes=axes)
+
+
+def test_some_methods_of_a_job(tmp_path):
+    job = load(tmp_path, axes=AXES)
+    assert list(only_methods(job, ["GSP@C2", "GAP@C2"]).methods) == ["GAP@C2", "GSP@C2"]
+    with pytest.raises(UserError, match="--method must be of GAP@C2, .*; got 'GSP@C3'; nearest: GSP@C2"):
+        only_methods(job, ["GSP@C3"])

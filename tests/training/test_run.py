@@ -18,7 +18,8 @@ from gsp_tf.training.build import build_dataset
 from gsp_tf.training.config import as_plain, parse_run
 from gsp_tf.training.config_file import override
 from gsp_tf.training.distribution import build_strategy
-from gsp_tf.training.run import claim, load_embedder, load_run, measure, train_run
+from gsp_tf.training.evaluation import measure
+from gsp_tf.training.run import KS, claim, load_embedder, load_run, train_run
 from gsp_tf.training.training_state import TrainingState
 from tests.tiny_job import METHODS, run_values
 
@@ -107,7 +108,7 @@ def test_the_model_is_the_one_that_was_measured(trained_job):
     result = json.loads((folder / "result.json").read_text())
     assert seed == 0 and as_plain(config) == result["config"]
     embedder = load_embedder(folder)
-    assert measure(embedder, build_dataset(config, "test")) == pytest.approx(result["test"], abs=1e-6)
+    assert measure(embedder, build_dataset(config, "test"), KS) == pytest.approx(result["test"], abs=1e-6)
     validation = measure(embedder, build_dataset(config, "validation"))
     assert validation["MAP@R"] == pytest.approx(result["validation"]["MAP@R"], abs=1e-6)
     assert result["parameters"] == sum(np.prod(weight.shape) for weight in embedder.trainable_weights)
@@ -243,7 +244,7 @@ def test_a_diverging_run_says_so(tmp_path, method, warmup):
 
 
 def test_an_error_that_is_no_divergence_keeps_its_own_words(monkeypatch, tmp_path):
-    def broken(*_):
+    def broken(*_, **__):
         raise ValueError("something else")
 
     monkeypatch.setattr("gsp_tf.training.evaluation.retrieval_metrics", broken)
@@ -254,7 +255,7 @@ def test_an_error_that_is_no_divergence_keeps_its_own_words(monkeypatch, tmp_pat
 def test_patience_ends_a_run_early(monkeypatch, tmp_path):
     scores = iter([0.5, 0.4, 0.3, 0.2])
     monkeypatch.setattr(
-        "gsp_tf.training.evaluation.retrieval_metrics", lambda *_: {"MAP@R": next(scores), "P@1": 0.1}
+        "gsp_tf.training.evaluation.retrieval_metrics", lambda *_, **__: {"MAP@R": next(scores), "P@1": 0.1}
     )
     result = train(tmp_path / "run", "GAP", steps=16, patience=2)
     assert result["steps"] == 12 and result["best_step"] == 4 and result["validation"]["MAP@R"] == 0.5
