@@ -15,7 +15,7 @@ from gsp_tf.protocols.comparison import comparison_runs
 from gsp_tf.report.comparison import write_report
 from gsp_tf.training.build import check_buildable
 from gsp_tf.training.checkpoint import write_text
-from gsp_tf.training.config import as_plain, load_job, only_methods
+from gsp_tf.training.config import as_plain, load_job
 from gsp_tf.training.distribution import STRATEGIES, build_strategy, is_chief
 from gsp_tf.training.run import claim, train_run
 
@@ -66,9 +66,8 @@ def run_job(arguments, check=None):
     Returns:
         ``(job, its folder, whether this process writes files)``.
     """
-    job = load_job(arguments.config, arguments.override, None if arguments.seed is None else [arguments.seed])
-    if arguments.method:
-        job = only_methods(job, arguments.method)
+    seeds = None if arguments.seed is None else [arguments.seed]
+    job = load_job(arguments.config, arguments.override, seeds, arguments.method)
     if check is not None:
         check(job)
     # A strategy must exist before any other TensorFlow work of the process.

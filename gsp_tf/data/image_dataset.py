@@ -83,6 +83,9 @@ class ImageDataset:
         self.cache_directory = cache_directory
         self._load, channels = self._source()
         self.image_shape = (self.augmentation.crop, self.augmentation.crop, channels)
+        # Traced once, for evaluations come often.
+        self._example = tf.function(first_readable(self._window, self.labels, self.image_shape))
+        self._middle_of = tf.function(self._middle)
 
     def __len__(self):
         return len(self.labels)
@@ -135,6 +138,10 @@ class ImageDataset:
         batch_size = check_whole_number("batch_size", batch_size, minimum=1)
         return self._evaluated(batch_size)
 
+    def evaluation_images(self, indices):
+        """The middles of some images, float32 (len(indices), H, W, C) in [0, 1]."""
+        return np.stack([self._middle(tf.constant(index, tf.int64)).numpy() for index in indices])
+
     def draw_batches(self, labels, rng, batch_size):
         """Draw a random window of a random image of each class asked for.
 
@@ -174,8 +181,7 @@ class ImageDataset:
 
     def _augmented(self, requests, batch_size):
         """Iterator over batches of images and labels for a tf.data.Dataset of indices and variates."""
-        examples = first_readable(self._window, self.labels, self.image_shape)
-        batches = parallel_batches(requests, examples, batch_size, self.parallel_calls)
+        batches = parallel_batches(requests, self._example, batch_size, self.parallel_calls)
         for wanted, used, images in batches.as_numpy_iterator():
             for index in wanted[wanted != used]:
                 self._skip(index, none_left=used[wanted == index][0] < 0)
@@ -184,7 +190,7 @@ class ImageDataset:
     def _evaluated(self, batch_size):
         done = 0
         requests = tf.data.Dataset.range(len(self))
-        batches = parallel_batches(requests, self._middle, batch_size, self.parallel_calls)
+        batches = parallel_batches(requests, self._middle_of, batch_size, self.parallel_calls)
         try:
             for images in batches.as_numpy_iterator():
                 yield images

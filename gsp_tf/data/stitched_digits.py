@@ -91,6 +91,10 @@ class StitchedDigits(ABC):
         images, _ = self._fixed
         return (images[start : start + batch_size] for start in range(0, len(images), batch_size))
 
+    def evaluation_images(self, indices: Sequence[int]) -> np.ndarray:
+        """Some of the images of `images_and_labels`."""
+        return self._fixed[0][indices]
+
     @property
     def labels(self) -> np.ndarray:
         """The labels of `images_and_labels`."""

@@ -25,8 +25,12 @@ class Projection(keras.layers.Layer):
     def __init__(self, embedder, proxies, weight=2e-4, **kwargs):
         super().__init__(**kwargs)
         self.weight = check_number("weight", weight, low=0)
-        # In a tuple, a layer is not tracked a second time.
-        self.subjects = (lambda: embedder, lambda: proxies)
+        # In a tuple, a layer is not tracked a second time. Of two functions in one line AutoGraph warns that it cannot
+        # tell them apart, when a step is traced for several replicas.
+        self.subjects = (
+            lambda: embedder,
+            lambda: proxies,
+        )
         self.anchors = [self._copy(f"anchor_{i}", value) for i, value in enumerate(embedder.trainable_weights)]
         self.best_weights = [self._copy(f"best_{i}", value) for i, value in enumerate(embedder.weights)]
         self.best_proxies = self._copy("best_proxies", proxies.scaled_proxies)

@@ -25,8 +25,9 @@ class TripletLoss(PairLoss):
         "hard"       one per anchor: its farthest positive and its nearest negative. Source: Hermans et al., In
                      Defense of the Triplet Loss, 2017.
 
-    No (B, R, R) tensor exists: of a row of distances, sorted, it takes a count to know in how many active triplets a
-    pair is. Memory grows as B · R, time as B · R log R.
+    No (B, R, R) tensor exists, and memory grows as B · R. For all triplets the rows of distances are sorted, after
+    which counting tells in how many active triplets a pair is: time grows as B · R log R. Semi-hard ones take one pass
+    over the distances per positive of an anchor, which for classes of up to a hundred is faster than sorting.
 
     Args:
         margin: m ≥ 0. The GSP paper: 0.0961 on CUB, 0.1190 on Cars196, 0.0451 on In-shop and SOP, with all triplets.
@@ -88,14 +89,35 @@ def all_triplets(distances, positive, negative, margin):
 
 def semi_hard_triplets(distances, positive, negative, margin):
     """AvgNonZero over the positive pairs, each with its semi-hard negative."""
-    values, is_negative, is_positive = _sort_together((distances, negative), (distances, positive))
-    ascending, exists = _sort_row(tf.where(negative, distances, np.inf))
-    count = tf.reduce_sum(tf.cast(exists, tf.int32), axis=1, keepdims=True)
-    no_farther = tf.cumsum(tf.cast(is_negative, tf.int32), axis=1)
-    # The first negative that is farther, the last one where none is.
-    index = tf.maximum(tf.minimum(no_farther, count - 1), 0)
-    terms = tf.nn.relu(values - tf.gather(ascending, index, batch_dims=1) + margin)
-    return average_nonzero(tf.where(is_positive & (count > 0), terms, tf.zeros_like(terms)))
+    fixed = tf.stop_gradient(distances)
+    positives, negatives = tf.where(positive, fixed, np.inf), tf.where(negative, fixed, -np.inf)
+    farthest = tf.reduce_max(negatives, axis=1, keepdims=True)
+
+    def next_positive(than):
+        return tf.reduce_min(tf.where(positives > than, positives, np.inf), axis=1, keepdims=True)
+
+    def add_next(d_ap, weights, total, count):
+        d_an = tf.reduce_min(tf.where(negatives > d_ap, negatives, np.inf), axis=1, keepdims=True)
+        d_an = tf.where(tf.math.is_finite(d_an), d_an, farthest)
+        is_ap, is_an = positives == d_ap, negatives == d_an
+        pairs, ties = (tf.reduce_sum(tf.cast(x, d_ap.dtype), axis=1, keepdims=True) for x in (is_ap, is_an))
+        # An anchor that has no more positives, or no negatives, is at infinity.
+        exists = tf.math.is_finite(d_ap) & tf.math.is_finite(d_an)
+        term = tf.where(exists, tf.nn.relu(d_ap - d_an + margin), tf.zeros_like(d_ap))
+        active = tf.sign(term)
+        share = tf.math.divide_no_nan(active * pairs, ties)
+        zero = tf.zeros_like(share)
+        weights += tf.where(is_ap, active, zero) - tf.where(is_an, share, zero)
+        return next_positive(d_ap), weights, total + tf.reduce_sum(pairs * term), count + tf.reduce_sum(pairs * active)
+
+    # The anchors' positives from the nearest to the farthest, those at one distance together.
+    zero = tf.zeros((), fixed.dtype)
+    start = (next_positive(-tf.ones_like(farthest)), tf.zeros_like(fixed), zero, zero)
+    _, weights, total, count = tf.while_loop(
+        lambda d_ap, *_: tf.reduce_any(tf.math.is_finite(d_ap)), add_next, start
+    )
+    # The weights are the total's derivatives by the distances; the difference itself is 0.
+    return tf.math.divide_no_nan(total + tf.reduce_sum(weights * (distances - fixed)), count)
 
 
 def hard_triplets(distances, positive, negative, margin):
@@ -116,14 +138,8 @@ def _sort_together(first, second):
     tf.searchsorted would save the merging, but XLA's compares everything with everything in memory.
     """
     keys = tf.concat([tf.where(members, values, np.inf) for values, members in (first, second)], axis=1)
-    values, exists, index = _sort_row(keys, return_index=True)
-    of_first = index < tf.shape(first[0])[1]
-    return values, exists & of_first, exists & tf.logical_not(of_first)
-
-
-def _sort_row(keys, return_index=False):
-    """Sort rows, ascending and stable: the values, 0 in place of inf, and where they are finite."""
     descending, index = tf.math.top_k(-keys, k=tf.shape(keys)[1])
     exists = descending > -np.inf
     values = tf.where(exists, -descending, tf.zeros_like(descending))
-    return (values, exists, index) if return_index else (values, exists)
+    of_first = index < tf.shape(first[0])[1]
+    return values, exists & of_first, exists & tf.logical_not(of_first)

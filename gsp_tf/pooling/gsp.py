@@ -48,9 +48,10 @@ class GSPLayer(keras.layers.Layer):
         epsilon: sharpness ε > 0 of the selection; large is a hard choice of the top μ, small tends to the average.
             The optimal transport literature calls the inverse of this ε. The paper uses 5 for pair losses, 0.5 for
             proxy losses.
-        reduce: "sum" for g above; "max" for max_j n p_j f_j (GMP+GSP of the paper's table 4); "gem" for the
-            generalised mean of max(n p_j f_j, 1e-6) with a trainable exponent that starts at 3 (GeMean+GSP). With
-            μ = 1 the last two are :class:`GMPPooling` and :class:`gsp_tf.pooling.gem.GeMPooling`.
+        reduce: "sum" for g above; "sum+max" for g + max_j f_j (the conventional protocol's GSP + GMP); "max" for
+            max_j n p_j f_j (GMP+GSP of the paper's table 4); "gem" for the generalised mean of max(n p_j f_j, 1e-6)
+            with a trainable exponent that starts at 3 (GeMean+GSP). With μ = 1 the last three are
+            :class:`GAPGMPPooling`, :class:`GMPPooling` and :class:`GeMPooling`.
         prototype_initializer: Keras initialiser of the (m, d) prototypes. :class:`gsp_tf.PrototypeInitializer` sets
             them from features instead, which matters at the start.
         data_format: "channels_last" or "channels_first"; Keras's global setting by default.
@@ -83,7 +84,7 @@ class GSPLayer(keras.layers.Layer):
         self.num_prototypes = check_count("num_prototypes", num_prototypes)
         self.transport_ratio = check_number("mu", mu, low=0, high=1, low_open=True)
         self.epsilon = check_number("epsilon", epsilon, low=0, low_open=True)
-        self.reduce = check_choice("reduce", reduce, ("sum", "max", "gem"))
+        self.reduce = check_choice("reduce", reduce, ("sum", "sum+max", "max", "gem"))
         self.prototype_initializer = keras.initializers.get(prototype_initializer)
         self.data_format = check_data_format(data_format)
         self.supports_masking = True
@@ -126,8 +127,9 @@ class GSPLayer(keras.layers.Layer):
 
     def _reduce(self, features, weights, count, valid):
         """Pool (B, n, d) features with (B, n) weights to (B, d), as ``reduce`` says."""
-        if self.reduce == "sum":
-            return tf.matmul(weights[:, tf.newaxis], features)[:, 0]
+        if self.reduce in ("sum", "sum+max"):
+            pooled = tf.matmul(weights[:, tf.newaxis], features)[:, 0]
+            return pooled if self.reduce == "sum" else pooled + masked_max(features, valid)
         weighted = (count * weights)[:, :, tf.newaxis] * features
         if self.reduce == "max":
             return masked_max(weighted, valid)

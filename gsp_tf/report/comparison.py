@@ -46,9 +46,8 @@ def draw_weight_maps(found, path, title):
             continue
         if images is None:
             test = build_dataset(load_run(folder)[0], "test")
-            images, labels = test.images_and_labels()
-            chosen = choose_examples(labels, EXAMPLES)
-            images, names = images[chosen], [test.class_names[label] for label in labels[chosen]]
+            chosen = choose_examples(test.labels, EXAMPLES)
+            images, names = test.evaluation_images(chosen), [test.class_names[test.labels[index]] for index in chosen]
         maps[method] = embed(embedder, images)["weights"]
     if maps:
         plot_weight_maps(images, names, maps, path, f"{title}: what each pooling keeps of unseen classes")

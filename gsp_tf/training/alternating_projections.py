@@ -7,10 +7,12 @@ from gsp_tf.losses import CrossBatchMemory, Proxies
 from gsp_tf.ops.checks import check_choice, check_count
 from gsp_tf.ops.k_center import greedy_k_center
 from gsp_tf.ops.replicas import as_array
-from gsp_tf.training.embedding import embed
+from gsp_tf.training.embedding import embed_batches
 
 # The samples that ρ* starts with are none of the first pool's.
 _START_STREAM, _POOL_STREAM = 0, 1
+# About so many images are drawn and embedded at a time.
+_POOL_BATCH = 256
 
 
 class AlternatingProjections(keras.callbacks.Callback):
@@ -116,8 +118,12 @@ class AlternatingProjections(keras.callbacks.Callback):
         """Embeddings (C, per_class, D) of freshly drawn samples, as the loss compares them."""
         classes = self.model.batch_loss.num_classes
         rng = np.random.default_rng([self.seed, int(self._counter("problem")), stream])
-        images = self.draw(np.repeat(np.arange(classes), per_class), rng)
-        return self._as_compared(embed(self.model.embedder, images)["embedding"].reshape(classes, per_class, -1))
+        # Class by class, so that samples of one are drawn together; never all images in memory.
+        groups = np.array_split(np.arange(classes), -(-classes * per_class // _POOL_BATCH))
+        images = (self.draw(np.repeat(group, per_class), rng) for group in groups)
+        return self._as_compared(
+            embed_batches(self.model.embedder, images)["embedding"].reshape(classes, per_class, -1)
+        )
 
     def _as_compared(self, points):
         proxies = self.model.batch_loss

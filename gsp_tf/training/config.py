@@ -137,7 +137,7 @@ class JobConfig(Strict):
         return seeds
 
 
-def load_job(path, overrides=(), seeds=None):
+def load_job(path, overrides=(), seeds=None, only=None):
     """Read a job from a YAML file.
 
     A file may name another, relative to itself, as its ``base``: its own values go over that one's. What stands
@@ -149,6 +149,7 @@ def load_job(path, overrides=(), seeds=None):
         path: the YAML file.
         overrides: texts ``key.sub_key=value`` with YAML values, over the file's own.
         seeds: list of seeds in place of the file's, or None.
+        only: names of the methods to keep, or None for all; the others are not checked.
 
     Returns:
         :class:`JobConfig`.
@@ -172,6 +173,11 @@ def load_job(path, overrides=(), seeds=None):
     methods = values.get("methods")
     if not isinstance(methods, dict) or not methods:
         raise UserError(f"{source}: methods must map at least one method's name to its values; got {methods!r}")
+    for name in only or ():
+        if name not in methods:
+            near = difflib.get_close_matches(name, methods, 1, cutoff=0.0)[0]
+            raise UserError(f"{source}: --method must be of {', '.join(methods)}; got {name!r}; nearest: {near}")
+    methods = {name: own for name, own in methods.items() if not only or name in only}
     shared = {key: value for key, value in values.items() if key in RunConfig.model_fields}
     runs = {}
     for name, own in methods.items():
@@ -179,15 +185,6 @@ def load_job(path, overrides=(), seeds=None):
             raise UserError(f"{source}: methods.{name} must be a mapping; got {own!r}")
         runs[name] = _validate(RunConfig, merge(shared, own), source, f"methods.{name}.", own)
     return _validate(JobConfig, {**{k: v for k, v in values.items() if k not in shared}, "methods": runs}, source)
-
-
-def only_methods(job, names):
-    """The job with some of its methods, or :class:`UserError`."""
-    for name in names:
-        if name not in job.methods:
-            near = difflib.get_close_matches(name, job.methods, 1, cutoff=0.0)[0]
-            raise UserError(f"--method must be of {', '.join(job.methods)}; got {name!r}; nearest: {near}")
-    return job.model_copy(update={"methods": {name: job.methods[name] for name in job.methods if name in names}})
 
 
 def _with_axes(values, source):

@@ -8,6 +8,8 @@ import tensorflow as tf
 import yaml
 from tensorflow import keras
 
+from gsp_tf.backbones import weights_hash
+from gsp_tf.data.readers import READERS
 from gsp_tf.errors import UserError
 from gsp_tf.ops.replicas import as_array
 from gsp_tf.pooling import PrototypeInitializer
@@ -19,6 +21,7 @@ from gsp_tf.training.config_file import read_mapping
 from gsp_tf.training.distribution import distribute_batches, is_chief
 from gsp_tf.training.evaluation import RetrievalEvaluation, measure
 from gsp_tf.training.head_warmup import HeadWarmup
+from gsp_tf.training.image_data import image_split_hash
 from gsp_tf.training.progress import ProgressBar
 from gsp_tf.training.provenance import config_hash, provenance
 from gsp_tf.training.training_state import TrainingState
@@ -67,6 +70,7 @@ def train_run(config, method, seed, directory, strategy, show_progress=True):
         "replicas": strategy.num_replicas_in_sync,
         "seconds": round(state.seconds, 1),
         "config_hash": config_hash(as_plain(config)),
+        **_identities(config),
         "versions": provenance(),
         "config": as_plain(config),
     }
@@ -75,6 +79,19 @@ def train_run(config, method, seed, directory, strategy, show_progress=True):
             learner.embedder.save(partial)
         write_json(directory / "result.json", result)
     return result
+
+
+def _identities(config):
+    """What the files that a run starts from are known by: its split and its weights, where it has any."""
+    found = {}
+    if config.data.name in READERS:
+        found["split_hash"] = image_split_hash(config.data.name, **config.data.arguments)
+        # The part that chose the checkpoint: results chosen on test data must say so.
+        found["selected_on"] = "test" if config.data.arguments.get("split") == "conventional" else "validation"
+    weights = config.model.backbone.arguments.get("weights")
+    if weights is not None:
+        found["weights_sha256"] = weights_hash(weights)
+    return found
 
 
 def claim(directory, config, seed, write=True):

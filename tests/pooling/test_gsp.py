@@ -6,7 +6,9 @@ import tensorflow as tf
 from tensorflow import keras
 
 import gsp_tf
-from tests.finite_differences import numeric_gradient, relative_error
+from gsp_tf.pooling.exponent import positive_exponent
+from gsp_tf.pooling.gem import GeMPooling
+from tests.finite_differences import numeric_gradient, one_by_one, relative_error
 from tests.reference.poolings import gsp_sample
 
 BOTH = {"return_histogram": True, "return_weights": True}
@@ -21,7 +23,7 @@ def layer_with(prototypes, dtype="float64", **kwargs):
     return layer
 
 
-@pytest.mark.parametrize("reduce", ["sum", "max"])
+@pytest.mark.parametrize("reduce", ["sum", "sum+max", "max", "gem"])
 @pytest.mark.parametrize(("mu", "epsilon"), [(0.3, 5.0), (0.95, 0.1), (1.0, 5.0), (0.05, 50.0)])
 def test_equals_loops(mu, epsilon, reduce, rng):
     features, prototypes = rng.normal(size=(3, 8, 4)), rng.normal(size=(5, 4)) * [[0.1], [0.3], [1], [2], [3]]
@@ -66,6 +68,22 @@ def test_moving_everything_with_max_is_max_pooling(rng):
     features = tf.constant(rng.normal(size=(4, 7, 7, 16)))
     pooled = gsp_tf.GSPLayer(8, mu=1.0, reduce="max", dtype="float64")(features)
     np.testing.assert_allclose(pooled, gsp_tf.GMPPooling(dtype="float64")(features), rtol=1e-15)
+
+
+def test_moving_everything_with_sum_and_max_is_their_sum(rng):
+    features = rng.normal(size=(4, 7, 7, 16))
+    pooled = gsp_tf.GSPLayer(8, mu=1.0, reduce="sum+max", dtype="float64")(features)
+    np.testing.assert_allclose(pooled, gsp_tf.GAPGMPPooling(dtype="float64")(features), rtol=1e-13)
+
+
+@pytest.mark.parametrize("p", [0.5, 3.0, 10.0])
+def test_moving_everything_with_a_generalised_mean_is_gem(p, rng):
+    features, gem = tf.constant(rng.normal(size=(4, 7, 7, 16))), GeMPooling(p, dtype="float64")
+    expected = gem(features)
+    layer = layer_with(rng.normal(size=(8, 16)), mu=1.0, reduce="gem")
+    np.testing.assert_allclose(positive_exponent(layer.raw_p, tf.float64), 3, rtol=1e-14)
+    layer.raw_p.assign(gem.raw_p)
+    np.testing.assert_allclose(layer(features), expected, rtol=1e-13)
 
 
 def test_features_near_a_prototype_are_kept(rng):
@@ -175,7 +193,7 @@ class TestMask:
         np.testing.assert_allclose(actual[0], expected[0], rtol=0, atol=1e-14)
         np.testing.assert_allclose(np.reshape(actual[2], (2, 12)), expected[2], rtol=0, atol=1e-14)
 
-    @pytest.mark.parametrize("reduce", ["sum", "max"])
+    @pytest.mark.parametrize("reduce", ["sum", "sum+max", "max", "gem"])
     @pytest.mark.parametrize("padding", [0.0, 1e30, np.nan, np.inf])
     def test_padding_may_hold_anything(self, padding, reduce, rng):
         tokens, mask = rng.normal(size=(3, 9, 4)), np.arange(9) < np.array([[9], [5], [0]])
@@ -185,15 +203,15 @@ class TestMask:
             tape.watch(inputs)
             results = layer(inputs, mask=mask, **BOTH)
             loss = sum(tf.reduce_sum(tf.square(result)) for result in results)
-        d_inputs, d_prototypes = tape.gradient(loss, [inputs, *layer.trainable_variables])
+        d_inputs, *d_weights = tape.gradient(loss, [inputs, *layer.trainable_variables])
         for result, clean in zip(results, layer(tokens, mask=mask, **BOTH), strict=True):
             np.testing.assert_array_equal(result, clean)
-        assert np.all(np.isfinite(d_prototypes)) and np.all(np.isfinite(d_inputs))
+        assert all(np.all(np.isfinite(gradient)) for gradient in (d_inputs, *d_weights))
         assert not d_inputs.numpy()[~mask].any()
 
 
 class TestGradient:
-    @pytest.mark.parametrize("reduce", ["sum", "max"])
+    @pytest.mark.parametrize("reduce", ["sum", "sum+max", "max", "gem"])
     @pytest.mark.parametrize("masked", [False, True])
     def test_equals_finite_differences(self, masked, reduce, rng):
         # Features and prototypes on both sides of the unit sphere, where the distance sees them clipped.
@@ -210,26 +228,31 @@ class TestGradient:
                 for part, result in zip(parts, layer(stack, mask=valid, **BOTH), strict=True)
             )
 
-        def with_prototypes(stack):
-            values = []
-            for value in stack:
-                layer.prototypes.assign(value)
-                values.append(float(losses(features[np.newaxis])[0]))
-            layer.prototypes.assign(prototypes)
-            return values
+        def of_weight(variable):
+            start = np.array(tf.convert_to_tensor(variable))
+
+            def loss(value):
+                variable.assign(value)
+                return losses(features[np.newaxis])[0]
+
+            gradient = numeric_gradient(one_by_one(loss), start)
+            variable.assign(start)
+            return gradient
 
         inputs = tf.constant(features[np.newaxis])
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             loss = losses(inputs)
-        d_inputs, d_prototypes = tape.gradient(loss, [inputs, *layer.trainable_variables])
+        d_inputs, *d_weights = tape.gradient(loss, [inputs, *layer.trainable_variables])
         assert relative_error(d_inputs[0], numeric_gradient(losses, features)) < 1e-6
-        assert relative_error(d_prototypes, numeric_gradient(with_prototypes, prototypes)) < 1e-6
+        for variable, gradient in zip(layer.trainable_variables, d_weights, strict=True):
+            assert relative_error(gradient, of_weight(variable)) < 1e-6
 
-    def test_only_the_prototypes_are_trained(self):
-        layer = gsp_tf.GSPLayer(5)
+    @pytest.mark.parametrize(("reduce", "shapes"), [("sum", [(5, 3)]), ("max", [(5, 3)]), ("gem", [(5, 3), ()])])
+    def test_only_prototypes_and_the_exponent_are_trained(self, reduce, shapes):
+        layer = gsp_tf.GSPLayer(5, reduce=reduce)
         layer.build((None, 4, 3))
-        assert [tuple(variable.shape) for variable in layer.trainable_variables] == [(5, 3)]
+        assert [tuple(variable.shape) for variable in layer.trainable_variables] == shapes
         assert [tuple(variable.shape) for variable in layer.non_trainable_variables] == [()]
 
 
@@ -267,6 +290,7 @@ def test_degenerate_inputs_give_finite_results_and_gradients(kind, dtype, rng):
     only_the_first = (np.arange(features.shape[1]) < np.array([[features.shape[1]], [0]]))[: len(features)]
     for mu, epsilon, reduce, mask in [
         (0.3, 5.0, "sum", None), (1.0, 1000.0, "sum", only_the_first), (0.999, 0.01, "max", only_the_first),
+        (0.3, 5.0, "gem", only_the_first),
     ]:
         layer = layer_with(prototypes, dtype=dtype, mu=mu, epsilon=epsilon, reduce=reduce)
         inputs = tf.cast(features, layer.compute_dtype)
@@ -316,8 +340,10 @@ class TestHalfPrecision:
         assert np.any(gradient.numpy() != gradient.numpy().astype(np.float16))
 
 
-@pytest.mark.parametrize(("dtype", "reduce"), [("float32", "sum"), ("mixed_bfloat16", "max")])
-def test_compiled_equals_eager(dtype, reduce, rng):
+@pytest.mark.parametrize(
+    ("dtype", "reduce", "limit"), [("float32", "sum", 2e-6), ("mixed_bfloat16", "max", 2e-2), ("float32", "gem", 2e-5)]
+)
+def test_compiled_equals_eager(dtype, reduce, limit, rng):
     layer = layer_with(rng.normal(size=(6, 4)), dtype=dtype, reduce=reduce)
     images = tf.constant(rng.normal(size=(3, 5, 5, 4)), layer.compute_dtype)
     mask = tf.constant(rng.uniform(size=(3, 5, 5)) < 0.7)
@@ -329,7 +355,6 @@ def test_compiled_equals_eager(dtype, reduce, rng):
             loss = tf.reduce_sum(tf.square(tf.cast(results[0], tf.float32)))
         return (*results, *tape.gradient(loss, [images, *layer.trainable_variables]))
 
-    limit = 2e-6 if dtype == "float32" else 2e-2
     for actual, expected in zip(tf.function(step, jit_compile=True)(images, mask), step(images, mask), strict=True):
         np.testing.assert_allclose(tf.cast(actual, tf.float32), tf.cast(expected, tf.float32), rtol=limit, atol=limit)
 
@@ -369,7 +394,7 @@ class TestErrors:
             gsp_tf.GSPLayer(count)
 
     def test_choices(self):
-        with pytest.raises(ValueError, match="reduce must be one of 'sum', 'max'; got 'mean'"):
+        with pytest.raises(ValueError, match=r"reduce must be one of 'sum', 'sum\+max', 'max', 'gem'; got 'mean'"):
             gsp_tf.GSPLayer(4, reduce="mean")
         with pytest.raises(ValueError, match="data_format must be one of 'channels_last', 'channels_first'; got 'NHWC'"):
             gsp_tf.GSPLayer(4, data_format="NHWC")

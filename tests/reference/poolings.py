@@ -2,6 +2,7 @@
 
 import math
 
+from tests.reference.gem import gem_sample
 from tests.reference.transport import solve_sample
 
 
@@ -14,7 +15,7 @@ def distance(x, y):
     return math.sqrt(sum((a - b) ** 2 for a, b in zip(x, y, strict=True)))
 
 
-def gsp_sample(features, prototypes, mu, epsilon, reduce="sum", valid=None):
+def gsp_sample(features, prototypes, mu, epsilon, reduce="sum", valid=None, p=3.0):
     """``(pooled, histogram, weights)`` of one sample of (n, d) features and (m, d) prototypes."""
     n, d, m = len(features), len(features[0]), len(prototypes)
     kept = [j for j in range(n) if valid is None or valid[j]]
@@ -26,12 +27,17 @@ def gsp_sample(features, prototypes, mu, epsilon, reduce="sum", valid=None):
     weights = [sum(plan[i][j] for i in range(m)) / mu for j in range(n)]
     histogram = [sum(plan[i][j] for j in range(n)) / mu for i in range(m)]
     pooled = []
+    if reduce == "gem":
+        weighted = [[len(kept) * weights[j] * float(x) for x in features[j]] for j in range(n)]
+        return gem_sample(weighted, p, valid), histogram, weights
     for channel in range(d):
         if reduce == "max":
             terms = [len(kept) * weights[j] * float(features[j][channel]) for j in kept]
             pooled.append(max(terms) if terms else 0.0)
         else:
             pooled.append(sum(weights[j] * float(features[j][channel]) for j in kept))
+        if reduce == "sum+max":
+            pooled[-1] += max((float(features[j][channel]) for j in kept), default=0.0)
     return pooled, histogram, weights
 
 
