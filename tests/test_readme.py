@@ -23,6 +23,10 @@ DOCUMENTS = [*ROOT.glob("README.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 
 # A documented training command trains for minutes; with these it ends in seconds and takes the same path.
 SHORT_TRAINING = " --override training.steps=8 training.evaluate_every=4 prototypes.warmup_steps=4 seeds=[0]"
+# Two poolings stand for all of a bake-off; tests/training/test_build.py builds every one.
+SHORT_BAKE_OFF = SHORT_TRAINING + (
+    " 'axes.pooling={GAP: {model: {pooling: {name: GAPPooling}}}, WELDON: {model: {pooling: {name: WELDONPooling}}}}'"
+)
 TIMEOUT_SECONDS = 900
 
 PYTHON = {"python", "py"}
@@ -63,6 +67,8 @@ ACTIONS = [
     Action("gsp-train", "run", SHORT_TRAINING),
     Action("python evaluate.py", "run"),
     Action("gsp-evaluate", "run"),
+    Action("gsp-data", "run"),
+    Action("python -m gsp_tf.experiments.bake_off", "run", SHORT_BAKE_OFF),
     Action("python benchmarks/", "run", " --quick"),
     Action("python -m venv", "run"),
     Action("python -c", "run"),

@@ -92,7 +92,7 @@ def _write(path, key, paths, side, encoding):
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tf.io.TFRecordWriter(str(partial)) as writer:
+        with tf.io.TFRecordWriter(os.fsencode(partial)) as writer:
             writer.write(key.encode())
             entries = tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths]).map(
                 lambda name: _entry_or_nothing(name, side, encoding), tf.data.AUTOTUNE, deterministic=True
@@ -143,7 +143,7 @@ def _loader(path, offsets, encoding):
         offsets = tf.constant(offsets)
 
     def load(index, window_of):
-        entry = _record(str(path), tf.gather(offsets, index))
+        entry = _record(os.fsencode(path), tf.gather(offsets, index))
         return decode_window(entry, window_of) if encoding == "jpeg" else cut(_raw(entry), window_of)
 
     return load

@@ -34,6 +34,17 @@ def test_semi_hard_takes_the_farthest_negative_where_none_is_farther():
     assert on_a_line(loss, [0, 0, 1, 2], [0, 9, 2, 4]) == 4.5
 
 
+def test_semi_hard_negatives_at_one_distance_share_the_gradient():
+    # From 0: both positives at 3, negatives at 4 on either side: twice 3 − 4 + 3 = 2. From either 3: the other at 0,
+    # the nearest negative at 1: 0 − 1 + 3 = 2; its positive at 3 has 3 − 7 + 3 < 0.
+    positions = tf.constant([0.0, 3, 3, 4, -4])
+    with tf.GradientTape() as tape:
+        tape.watch(positions)
+        value = TripletLoss(3, "semi_hard", normalize=False)([0, 0, 0, 1, 2], positions[:, tf.newaxis])
+    assert float(value) == 2
+    np.testing.assert_allclose(tape.gradient(value, positions)[3:], [-3 / 4, 1 / 4], rtol=1e-6)
+
+
 def test_hard_takes_the_farthest_positive_and_the_nearest_negative():
     # From 0: 4 − 2 + 1 = 3. From 1: 3 − 1 + 1 = 3. From 4: 4 − 2 + 1 = 3. From 7 there is no positive, nor from 2.
     loss = TripletLoss(margin=1, mining="hard", normalize=False)
