@@ -7,9 +7,9 @@
 Forward + backward of (B, 128) float32 embeddings with 4 samples per class, on the CPU: gradients with respect to
 the embeddings and to the proxies, of 100 classes, where there are any. Ours runs inside tf.function, without and with
 jit_compile; the peer as its users call it; all with the same number of threads. A round takes them in random order,
-each with a call to warm up and then a timed one, and ratios are taken within a round, so that whatever else the
-machine does falls on all alike; the table has the medians over the rounds. OMP_WAIT_POLICY=PASSIVE keeps PyTorch's
-threads from spinning: where other programs run, too, that made its calls 100 times as long.
+each with a call to warm up and then the shortest of three, and ratios are taken within a round, so that whatever else
+the machine does falls on all alike; the table has the medians over the rounds. OMP_WAIT_POLICY=PASSIVE keeps
+PyTorch's threads from spinning: where other programs run, too, that made its calls 100 times as long.
 """
 
 import argparse
@@ -79,12 +79,20 @@ def measure_times(steps, rounds, seconds):
     while len(times) < rounds and (len(times) < 3 or time.perf_counter() < end):
         times.append(np.empty(len(steps)))
         for index in rng.permutation(len(steps)):
-            # The threads of the library before may be spinning still; this call is at their cost.
             float(steps[index]()[0])
-            start = time.perf_counter()
-            float(steps[index]()[0])
-            times[-1][index] = time.perf_counter() - start
+            times[-1][index] = shortest_time(steps[index])
     return np.array(times)
+
+
+def shortest_time(step):
+    """Seconds of the shortest of three calls, or of the first of those that take long, whose disturbances even out."""
+    shortest, start = np.inf, time.perf_counter()
+    for _ in range(3):
+        if time.perf_counter() - start < 0.2:
+            before = time.perf_counter()
+            float(step()[0])
+            shortest = min(shortest, time.perf_counter() - before)
+    return shortest
 
 
 def difference(step, other):

@@ -3,6 +3,7 @@
 from tensorflow import keras
 
 from gsp_tf.losses.inner_loss import check_loss, deserialize_loss, loss_layers, serialize_loss
+from gsp_tf.losses.pair_loss import PairLoss
 from gsp_tf.losses.proxy_loss import ProxyLoss
 
 
@@ -49,6 +50,11 @@ class Proxies(ProxyLoss):
         super().__init__(num_classes, embedding_dim, proxies_per_class, lr_multiplier, initializer, normalize, **kwargs)
         self.loss = loss if loss is None else check_loss("loss", loss)
         self.layers_of_loss = loss_layers(loss)
+
+    def prepare(self, points):
+        # To normalise twice changes nothing, and took a fourth of the contrastive loss's time.
+        loss_does = isinstance(self.loss, PairLoss) and self.loss.normalize
+        return points if loss_does else super().prepare(points)
 
     def proxy_loss(self, labels, embeddings, proxies):
         if self.loss is None:

@@ -60,9 +60,11 @@ class ProxyLoss(LossLayer):
 
     def batch_loss(self, labels, embeddings, training):
         labels, proxies = as_class_indices(labels, self.num_classes), tf.cast(self.values, embeddings.dtype)
-        if self.normalize:
-            embeddings, proxies = l2_normalize(embeddings), l2_normalize(proxies)
-        return self.proxy_loss(labels, embeddings, proxies)
+        return self.proxy_loss(labels, self.prepare(embeddings), self.prepare(proxies))
+
+    def prepare(self, points):
+        """Embeddings or proxies as ``proxy_loss`` takes them: L2-normalised, with ``normalize``."""
+        return l2_normalize(points) if self.normalize else points
 
     def proxy_loss(self, labels, embeddings, proxies):
         """Return the scalar loss of (B,) labels in range, (B, D) embeddings and (C·K, D) proxies."""
