@@ -5,7 +5,7 @@ import json
 import numpy as np
 from tensorflow import keras
 
-from gsp_tf.backbones import bn_inception, preprocess, resnet20, resnet50, resnet_v2_20
+from gsp_tf.backbones import bn_inception, preprocess, resnet20, resnet50
 from tests.backbones.random_tensors import random_tensors
 from tests.fresh_process import run_python
 
@@ -29,7 +29,6 @@ BACKBONES = {
     "bn_inception": (lambda x: bn_inception(x), "caffe_bgr"),
     "resnet50_torch": (lambda x: resnet50(x, style="torch"), "torch"),
     "resnet20": (lambda x: resnet20(x, frozen_batch_norm=True), "none"),
-    "resnet_v2_20": (lambda x: resnet_v2_20(x, frozen_batch_norm=True), "none"),
 }
 
 
