@@ -142,6 +142,8 @@ def test_ctrl_c_is_130_and_keeps_the_checkpoint(config, tmp_path):
         [sys.executable, "train.py", "--config", str(config), "--out", str(tmp_path / "run"), "--override",
          "training.steps=1000000"],
         cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     checkpoint = tmp_path / "run/GAP/seed_0/checkpoint.npz"
     deadline = time.monotonic() + 180

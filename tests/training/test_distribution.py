@@ -66,8 +66,8 @@ def replicated(request, tmp_path_factory):
     return run_logical_devices(int(request.param[0]), folder)
 
 
-# What ends where it began: the bias of attention's keys, which softmax does not see; the ratio of GSP after its warm-up;
-# how long a problem has waited that has just begun.
+# What ends where it began: the bias of attention's keys, which softmax does not see; GSP's ratio after its warm-up; how
+# long a problem has waited that has just begun.
 STILL = {
     "IntraBatchLoss": ["loss/3"],
     "GSP+ZSR": ["embedder/13"],
