@@ -1,5 +1,6 @@
 """Whole runs: what they leave behind, and that a killed one goes on as if nothing had happened."""
 
+import itertools
 import json
 import os
 import shutil
@@ -253,7 +254,8 @@ def test_an_error_that_is_no_divergence_keeps_its_own_words(monkeypatch, tmp_pat
 
 
 def test_patience_ends_a_run_early(monkeypatch, tmp_path):
-    scores = iter([0.5, 0.4, 0.3, 0.2])
+    # Of three evaluations, and of the test images each time.
+    scores = itertools.chain([0.5, 0.4, 0.3], itertools.repeat(0.2))
     monkeypatch.setattr(
         "gsp_tf.training.evaluation.retrieval_metrics", lambda *_, **__: {"MAP@R": next(scores), "P@1": 0.1}
     )
