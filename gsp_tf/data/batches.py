@@ -11,7 +11,8 @@ _IMAGES_STREAM = 2
 
 
 def training_batches(
-    dataset, classes_per_batch: int, samples_per_class: int, seed: int, start_step: int = 0
+    dataset, classes_per_batch: int, samples_per_class: int, seed: int, start_step: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Endless batches of freshly drawn images, `samples_per_class` of each of `classes_per_batch` classes.
 
@@ -24,9 +25,10 @@ def training_batches(
         samples_per_class: number of images of each of them, at least 1.
         seed: whole number of at least 0.
         start_step: index of the first batch to give.
+        part: (i, k) for the i-th of k equal consecutive parts of every batch; all of it by default.
 
     Returns:
-        Iterator of images, float32 (classes_per_batch * samples_per_class, H, W, 1), and labels, int32; the
+        Iterator of images, float32 (classes_per_batch * samples_per_class / k, H, W, C), and labels, int32; the
         images of a class are adjacent.
 
     Raises:
@@ -41,14 +43,27 @@ def training_batches(
     samples_per_class = check_whole_number("samples_per_class", samples_per_class, minimum=1)
     start_step = check_whole_number("start_step", start_step, minimum=0)
     sampler = ClassSampler(dataset.num_classes, classes_per_batch, seed)
-    return _batches(dataset, sampler, samples_per_class, start_step)
+    kept = slice_of_part(part, classes_per_batch * samples_per_class)
+    return _batches(dataset, sampler, samples_per_class, start_step, kept)
+
+
+def slice_of_part(part: tuple[int, int], batch_size: int) -> slice:
+    """The places of the i-th of k equal consecutive parts of a batch, for `part` (i, k); else a ValueError."""
+    number, parts = part
+    if not 0 <= number < parts or batch_size % parts:
+        raise ValueError(
+            f"part must be (i, k) with 0 <= i < k and a k that divides the batch of {batch_size}, got {part!r}."
+        )
+    size = batch_size // parts
+    return slice(number * size, (number + 1) * size)
 
 
 def _batches(
-    dataset, sampler: ClassSampler, samples_per_class: int, step: int
+    dataset, sampler: ClassSampler, samples_per_class: int, step: int, kept: slice
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     sampler.skip(step)
     for classes in sampler:
         labels = np.repeat(classes, samples_per_class)
-        yield dataset.draw(labels, np.random.default_rng([sampler.seed, step, _IMAGES_STREAM])), labels
+        images = dataset.draw(labels, np.random.default_rng([sampler.seed, step, _IMAGES_STREAM]))
+        yield images[kept], labels[kept]
         step += 1

@@ -7,7 +7,7 @@ import numpy as np
 
 from gsp_tf.data.checks import check_whole_number
 from gsp_tf.data.stitched_digits import StitchedDigits
-from gsp_tf.data.stitching import CLASS_DIGITS, sample_categories, split_combinations
+from gsp_tf.data.stitching import CLASS_DIGITS, sample_categories
 
 SPLITS = {2: (11, 4, 6), 3: (18, 7, 10)}
 
@@ -28,6 +28,7 @@ class DigitsCollage(StitchedDigits):
             pass (0, 8) for "train" and "validation" and (9,) for "test".
         images_per_class: number of images a class of `images_and_labels`.
         noise: standard deviation of the Gaussian noise added to pixels, then clipped to [0, 1].
+        split, fold, folds: see `DigitsMixture`.
 
     Raises:
         ValueError: an unknown part, other background digits, or a number out of range.
@@ -52,15 +53,17 @@ class DigitsCollage(StitchedDigits):
         background: Sequence[int] = (0, 8, 9),
         images_per_class: int = 60,
         noise: float = 0.0,
+        split: str | None = None,
+        fold: int = 0,
+        folds: int | None = None,
     ):
         self.class_digits = check_whole_number("class_digits", class_digits, minimum=min(SPLITS))
         if self.class_digits not in SPLITS:
             raise ValueError(f"class_digits must be 2 (pairs) or 3 (triples), got {class_digits!r}.")
-        super().__init__(part, background, images_per_class, noise)
+        super().__init__(part, background, images_per_class, noise, split, fold, folds)
 
-    def _classes_of_part(self) -> list[tuple[int, ...]]:
-        classes = list(combinations(CLASS_DIGITS, self.class_digits))
-        return split_combinations(classes, SPLITS[self.class_digits], self.part)
+    def _combinations(self) -> tuple[list[tuple[int, ...]], tuple[int, int, int]]:
+        return list(combinations(CLASS_DIGITS, self.class_digits)), SPLITS[self.class_digits]
 
     def _cell_digits(self, class_digits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         proportions = np.full((len(class_digits), len(self.background)), 1 / len(self.background))

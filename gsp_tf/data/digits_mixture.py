@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from gsp_tf.data.stitched_digits import StitchedDigits
-from gsp_tf.data.stitching import CLASS_DIGITS, sample_categories, split_combinations
+from gsp_tf.data.stitching import CLASS_DIGITS, sample_categories
 
 PAIR_SPLIT = (11, 4, 6)
 
@@ -37,6 +37,10 @@ class DigitsMixture(StitchedDigits):
             pass (0, 8) for "train" and "validation" and (9,) for "test".
         images_per_class: number of images a class of `images_and_labels`.
         noise: standard deviation of the Gaussian noise added to pixels, then clipped to [0, 1].
+        split: None for the parts above; "fair" or "tuning" to cut the pairs of "train" and "validation" anew, in
+            `folds` contiguous partitions; "conventional" to train on all of them with "test" as "validation".
+        fold: the partition that is "validation"; the others are "train".
+        folds: number of partitions, 4 for "fair" and 5 for "tuning" by default.
 
     Raises:
         ValueError: an unknown part, other background digits, or a number out of range.
@@ -54,9 +58,11 @@ class DigitsMixture(StitchedDigits):
     grid_size = 4
     separator = ":"
 
-    def _classes_of_part(self) -> list[tuple[int, ...]]:
-        pairs = split_combinations(list(combinations(CLASS_DIGITS, 2)), PAIR_SPLIT, self.part)
-        return sorted(ordered for a, b in pairs for ordered in ((a, b), (b, a)))
+    def _combinations(self) -> tuple[list[tuple[int, ...]], tuple[int, int, int]]:
+        return list(combinations(CLASS_DIGITS, 2)), PAIR_SPLIT
+
+    def _classes_from(self, combinations: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        return sorted(ordered for a, b in combinations for ordered in ((a, b), (b, a)))
 
     def _cell_digits(self, class_digits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         batch, cells = len(class_digits), self.grid_size**2

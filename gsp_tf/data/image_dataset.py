@@ -14,6 +14,7 @@ from gsp_tf.data.augmentation import (
     resized,
     training_window,
 )
+from gsp_tf.data.batches import slice_of_part
 from gsp_tf.data.checks import check_labels, check_whole_number
 from gsp_tf.data.decoding import why_undecodable
 from gsp_tf.data.image_loading import array_loader, file_loader, first_readable, parallel_batches
@@ -109,13 +110,8 @@ class ImageDataset:
         start_step = check_whole_number("start_step", start_step, minimum=0)
         sampler = ImageSampler(self.labels, classes_per_batch, samples_per_class, seed)
         batch_size = classes_per_batch * samples_per_class
-        number, parts = part
-        if not 0 <= number < parts or batch_size % parts:
-            raise ValueError(
-                f"part must be (i, k) with 0 <= i < k and a k that divides the batch of {batch_size}, got {part!r}."
-            )
-        size = batch_size // parts
-        kept = slice(number * size, (number + 1) * size)
+        kept = slice_of_part(part, batch_size)
+        size = kept.stop - kept.start
         sampler.skip(start_step)
 
         def requests():

@@ -13,6 +13,8 @@ from gsp_tf.data.checks import check_whole_number
 from gsp_tf.data.labelled_images import LabelledImages
 from gsp_tf.errors import UserError
 
+SPLITS = ("fair", "tuning", "conventional")
+
 
 class ClassSplit(NamedTuple):
     """A split of the classes of the training part.
@@ -85,6 +87,38 @@ def tuning_splits(labels, splits: int = 5) -> tuple[ClassSplit, ...]:
         ValueError: a number out of range.
     """
     return fair_splits(labels, check_whole_number("splits", splits, minimum=2))
+
+
+def class_split(labels, split: str, fold: int = 0, folds: int | None = None) -> ClassSplit:
+    """The split of a name.
+
+    Args:
+        labels: integers (N,), of the training part.
+        split: "fair", "tuning" or "conventional".
+        fold: which partition validates, for the first two.
+        folds: number of partitions, for the first two; 4 and 5 by default.
+
+    Returns:
+        A `ClassSplit`.
+
+    Raises:
+        ValueError: another name, or a number out of range.
+        UserError: fewer classes than folds.
+    """
+    if check_split(split) == "conventional":
+        return conventional_split(labels)
+    cut, usual = {"fair": (fair_splits, 4), "tuning": (tuning_splits, 5)}[split]
+    splits = cut(labels, usual if folds is None else check_whole_number("folds", folds, minimum=2))
+    if check_whole_number("fold", fold, minimum=0) >= len(splits):
+        raise ValueError(f"fold must be below the number of partitions, {len(splits)}; got {fold}")
+    return splits[fold]
+
+
+def check_split(split: str) -> str:
+    """`split` itself if it is one of `SPLITS`, else a ValueError."""
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}; got {split!r}")
+    return split
 
 
 def conventional_split(labels) -> ClassSplit:

@@ -1,4 +1,4 @@
-"""How images are stitched from digit images: class splits, background digits, grids of cells, noise."""
+"""How images are stitched from smaller ones: class splits, background digits, grids of cells, noise."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 
 from gsp_tf.data.digits import PARTS
+from gsp_tf.data.splits import class_split
 
 CLASS_DIGITS = (1, 2, 3, 4, 5, 6, 7)
 BACKGROUND_DIGITS = (0, 8, 9)
@@ -34,6 +35,25 @@ def split_combinations(combinations: Sequence[tuple], sizes: Sequence[int], part
     return [combinations[index] for index in np.sort(chosen)]
 
 
+def part_of_combinations(combinations, sizes, part, split=None, fold=0, folds=None) -> list[tuple]:
+    """The combinations of a part, see `split_combinations`, where `split` may cut the training ones anew.
+
+    Args:
+        combinations: list of tuples.
+        sizes: numbers of combinations of "train", "validation" and "test".
+        part: one of them.
+        split: None for the sizes as they are, or one of `gsp_tf.data.splits.SPLITS`, which all leave "test" as it is.
+        fold: index of the partition that is "validation".
+        folds: number of partitions, or None for the usual one.
+    """
+    if split is None or part == "test":
+        return split_combinations(combinations, sizes, part)
+    rest = {part: split_combinations(combinations, sizes, part) for part in ("train", "validation")}
+    training = sorted(rest["train"] + rest["validation"])
+    cut = class_split(np.arange(len(training)), split, fold, folds)
+    return [training[index] for index in getattr(cut, part)]
+
+
 def sample_categories(proportions: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Draws `count` categories for each row of `proportions` (B, K): int64 (B, count), values in [0, K)."""
     thresholds = np.cumsum(proportions, axis=1)[:, None, :-1]
@@ -60,11 +80,16 @@ def draw_cells(
 
 
 def stitch(cells: np.ndarray, rows: int) -> np.ndarray:
-    """Puts cells (B, rows * columns, h, w) row by row into images (B, rows * h, columns * w, 1)."""
-    batch, count, height, width = cells.shape
+    """Puts cells (B, rows * columns, h, w), or (B, rows * columns, h, w, C), row by row into images.
+
+    Returns:
+        (B, rows * h, columns * w, 1), or (B, rows * h, columns * w, C).
+    """
+    batch, count, height, width = cells.shape[:4]
+    channels = cells.shape[4] if cells.ndim == 5 else 1
     columns = count // rows
-    grid = cells.reshape(batch, rows, columns, height, width).transpose(0, 1, 3, 2, 4)
-    return grid.reshape(batch, rows * height, columns * width, 1)
+    grid = cells.reshape(batch, rows, columns, height, width, channels).swapaxes(2, 3)
+    return grid.reshape(batch, rows * height, columns * width, channels)
 
 
 def add_noise(images: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:

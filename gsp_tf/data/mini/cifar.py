@@ -9,7 +9,12 @@ from gsp_tf.data.mini.pictures import picture
 from gsp_tf.data.readers.cifar import CIFAR10, CIFAR100, SIZE
 
 _NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_SUPER_CLASSES = 20
+_SUPER_CLASSES = (
+    "aquatic_mammals", "fish", "flowers", "food_containers", "fruit_and_vegetables", "household_electrical_devices",
+    "household_furniture", "insects", "large_carnivores", "large_man-made_outdoor_things",
+    "large_natural_outdoor_scenes", "large_omnivores_and_herbivores", "medium_mammals", "non-insect_invertebrates",
+    "people", "reptiles", "small_mammals", "trees", "vehicles_1", "vehicles_2",
+)
 
 
 def write_cifar10(path: Path, classes: int, images_per_class: int) -> None:
@@ -23,13 +28,16 @@ def write_cifar10(path: Path, classes: int, images_per_class: int) -> None:
 
 
 def write_cifar100(path: Path, classes: int, images_per_class: int) -> None:
-    """Writes `cifar-100-python/`: `images_per_class` images of each of the 100 classes in both parts."""
+    """Writes `cifar-100-python/`: `images_per_class` images of each of the 100 classes in both parts.
+
+    The super-classes have their official names and, as officially, five classes each, though not the official ones.
+    """
     root = path / CIFAR100.folder
     names = [f"class_{label:02d}".encode() for label in range(100)]
-    super_names = [f"super_class_{label:02d}".encode() for label in range(_SUPER_CLASSES)]
+    super_names = [name.encode() for name in _SUPER_CLASSES]
     for number, name in enumerate(("train", "test")):
         images, labels = _images(100, range(number * images_per_class, (number + 1) * images_per_class))
-        coarse = [label % _SUPER_CLASSES for label in labels]
+        coarse = [label % len(_SUPER_CLASSES) for label in labels]
         _write(root / name, {b"fine_labels": labels, b"coarse_labels": coarse, b"data": images})
     _write(root / CIFAR100.meta, {b"fine_label_names": names, b"coarse_label_names": super_names})
 

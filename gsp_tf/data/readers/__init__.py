@@ -2,7 +2,7 @@
 
 from gsp_tf.data.readers import cars196, cifar, cub, image_folder, inshop, mnist, sop
 from gsp_tf.data.readers.cars196 import read_cars196
-from gsp_tf.data.readers.cifar import read_cifar10, read_cifar100
+from gsp_tf.data.readers.cifar import read_cifar10, read_cifar100, read_cifar100_super_classes
 from gsp_tf.data.readers.cub import read_cub
 from gsp_tf.data.readers.image_folder import read_folder
 from gsp_tf.data.readers.inshop import read_inshop
@@ -37,6 +37,7 @@ __all__ = [
     "read_cars196",
     "read_cifar10",
     "read_cifar100",
+    "read_cifar100_super_classes",
     "read_cub",
     "read_folder",
     "read_inshop",

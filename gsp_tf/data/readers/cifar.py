@@ -39,18 +39,13 @@ CIFAR100 = Layout(
     "CIFAR-100", "cifar-100-python", "cifar-100-python.tar.gz", {"train": ("train",), "test": ("test",)},
     "meta", b"fine_label_names", b"fine_labels",
 )
+_SUPER_CLASSES = CIFAR100._replace(names_key=b"coarse_label_names", labels_key=b"coarse_labels")
 
 
 def list_cifar(layout: Layout, path) -> Listing:
     """The images of a CIFAR data set, with the names of the files that are missing."""
     source, files = _files(layout, Path(path).expanduser())
-    if layout.meta not in files:
-        raise UserError(f"{source}: {layout.meta} is missing, which names the classes: extract the archive again")
-    meta = _mapping(files[layout.meta], f"{source}/{layout.meta}")
-    names = meta.get(layout.names_key)
-    if not isinstance(names, list) or not all(isinstance(name, bytes) for name in names):
-        raise UserError(f"{source}/{layout.meta} has no list {layout.names_key.decode()}: download the archive again")
-    names = tuple(name.decode("utf-8", "replace") for name in names)
+    names = _names(layout, files, source)
     parts, missing, problems = {}, [], []
     for part, batches in layout.parts.items():
         missing.extend(batch for batch in batches if batch not in files)
@@ -62,21 +57,50 @@ def list_cifar(layout: Layout, path) -> Listing:
     return Listing(Path(source), parts, missing, problems)
 
 
+def _names(layout: Layout, files: dict[str, bytes], source: str) -> tuple[str, ...]:
+    """Names of the classes."""
+    if layout.meta not in files:
+        raise UserError(f"{source}: {layout.meta} is missing, which names the classes: extract the archive again")
+    names = _mapping(files[layout.meta], f"{source}/{layout.meta}").get(layout.names_key)
+    if not isinstance(names, list) or not all(isinstance(name, bytes) for name in names):
+        raise UserError(f"{source}/{layout.meta} has no list {layout.names_key.decode()}: download the archive again")
+    return tuple(name.decode("utf-8", "replace") for name in names)
+
+
 def _batch(layout: Layout, data: bytes, source: str, num_classes: int, problems: list[str]):
     batch = _mapping(data, source)
-    images, labels = batch.get(b"data"), batch.get(layout.labels_key)
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (3 * SIZE * SIZE,):
-        raise UserError(f"{source} has no uint8 array data of rows of {3 * SIZE * SIZE}: download the archive again")
-    if not isinstance(labels, list) or not all(type(label) is int for label in labels) or len(labels) != len(images):
-        raise UserError(f"{source} has no list {layout.labels_key.decode()} of {len(images)} whole numbers: download "
-                        "the archive again")
+    images = _rows(batch, source)
+    labels = _labels(layout, batch, source, len(images))
     # Planes of red, green and blue become pixels.
     images = np.array(images.reshape(-1, 3, SIZE, SIZE).transpose(0, 2, 3, 1), order="C")
-    outside = [label for label in labels if not 0 <= label < num_classes]
+    outside = _outside(labels, num_classes)
     if outside:
-        problems.append(f"{source}: label {outside[0]} is not one of 0 to {num_classes - 1}")
+        problems.append(f"{source}: {outside}")
         return images[:0], np.empty(0, np.int32)
     return images, np.array(labels, dtype=np.int32)
+
+
+def _rows(batch: dict, source: str) -> np.ndarray:
+    """A batch's images, uint8 (N, 3072)."""
+    images = batch.get(b"data")
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (3 * SIZE * SIZE,):
+        raise UserError(f"{source} has no uint8 array data of rows of {3 * SIZE * SIZE}: download the archive again")
+    return images
+
+
+def _labels(layout: Layout, batch: dict, source: str, count: int) -> list[int]:
+    """Labels of a batch's images, whatever their values."""
+    labels = batch.get(layout.labels_key)
+    if not isinstance(labels, list) or not all(type(label) is int for label in labels) or len(labels) != count:
+        raise UserError(f"{source} has no list {layout.labels_key.decode()} of {count} whole numbers: download "
+                        "the archive again")
+    return labels
+
+
+def _outside(labels: list[int], num_classes: int) -> str:
+    """What is wrong with the first label that is out of range; empty if there is none."""
+    return next((f"label {label} is not one of 0 to {num_classes - 1}" for label in labels
+                 if not 0 <= label < num_classes), "")
 
 
 def _mapping(data: bytes, source: str) -> dict:
@@ -178,3 +202,36 @@ def read_cifar100(path, allow_partial: bool = False) -> dict[str, LabelledImages
     Args and the rest as for `read_cifar10`, with `cifar-100-python` and `cifar-100-python.tar.gz`.
     """
     return read(ARCHIVE_100, path, allow_partial)
+
+
+def read_cifar100_super_classes(path) -> dict[str, str]:
+    """Reads which of CIFAR-100's 20 super-classes each of its 100 classes is of, from the labels of its images.
+
+    Args:
+        path: as for `read_cifar100`.
+
+    Returns:
+        Dict from the names of all classes, in the order of their fine labels, to those of their super-classes.
+
+    Raises:
+        UserError: files that are missing or hold something else, a class whose images have several super-classes, or
+            one without an image.
+    """
+    source, files = _files(CIFAR100, Path(path).expanduser())
+    layouts = (CIFAR100, _SUPER_CLASSES)
+    names, super_names = (_names(layout, files, source) for layout in layouts)
+    found: list[set[str]] = [set() for _ in names]
+    for file in (file for file in files if file != CIFAR100.meta):
+        batch = _mapping(files[file], f"{source}/{file}")
+        count = len(_rows(batch, f"{source}/{file}"))
+        labels, super_labels = (_labels(layout, batch, f"{source}/{file}", count) for layout in layouts)
+        wrong = _outside(labels, len(names)) or _outside(super_labels, len(super_names))
+        if wrong:
+            raise UserError(f"{source}/{file}: {wrong}: download the archive again")
+        for label, super_label in set(zip(labels, super_labels, strict=True)):
+            found[label].add(super_names[super_label])
+    for name, of_class in zip(names, found, strict=True):
+        if len(of_class) != 1:
+            given = " and ".join(sorted(of_class)) or "none, for it has no image"
+            raise UserError(f"{source}: {name} must have one super-class and has {given}: download the archive again")
+    return {name: of_class.pop() for name, of_class in zip(names, found, strict=True)}

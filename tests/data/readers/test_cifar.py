@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gsp_tf.data.mini.pictures import picture
-from gsp_tf.data.readers import read_cifar10, read_cifar100
+from gsp_tf.data.readers import read_cifar10, read_cifar100, read_cifar100_super_classes
 from gsp_tf.errors import UserError
 from tests.data.readers.copies import written
 
@@ -134,3 +134,41 @@ def test_damaged_archives_are_an_error(tmp_path):
         path.write_bytes(data)
         with pytest.raises(UserError):
             read_cifar10(path, allow_partial=True)
+
+
+def change_cifar100(root, name, **values):
+    """Change values of one of the files, by the names of their keys."""
+    path = root / "cifar-100-python" / name
+    old = pickle.loads(path.read_bytes())
+    path.write_bytes(pickle.dumps({**old, **{key.encode(): value for key, value in values.items()}}, 2))
+
+
+def test_super_classes_of_cifar100(tmp_path):
+    root = written("cifar100", tmp_path)
+    found = read_cifar100_super_classes(root)
+    assert list(found) == [f"class_{label:02d}" for label in range(100)]
+    names = sorted(set(found.values()))
+    assert len(names) == 20 and {list(found.values()).count(name) for name in names} == {5}
+    assert {"flowers", "trees", "large_man-made_outdoor_things", "large_natural_outdoor_scenes"} < set(names)
+    assert found["class_01"] == found["class_81"] == "fish" and found["class_02"] == "flowers"
+    # One part is enough to know them by.
+    (root / "cifar-100-python" / "train").unlink()
+    assert read_cifar100_super_classes(root) == found
+
+
+@pytest.mark.parametrize("name, values, message", [
+    ("test", {"coarse_labels": [0] + [label % 20 for label in range(1, 199)] + [3]},
+     "class_99 must have one super-class and has food_containers and vehicles_2"),
+    ("test", {"coarse_labels": [20] + [label % 20 for label in range(1, 200)]}, "test: label 20 is not one of 0 to 19"),
+    ("train", {"fine_labels": [100] + [label % 100 for label in range(1, 200)]}, "label 100 is not one of 0 to 99"),
+    ("train", {"coarse_labels": [0] * 199}, "train has no list coarse_labels of 200 whole numbers"),
+    ("train", {"coarse_labels": None}, "train has no list coarse_labels of 200 whole numbers"),
+    ("train", {"data": 3}, "train has no uint8 array"),
+    ("meta", {"coarse_label_names": None}, "meta has no list coarse_label_names"),
+    ("meta", {"fine_label_names": [b"name"] * 101}, "name must have one super-class and has none, for it has no image"),
+])
+def test_super_classes_that_contradict_each_other_are_an_error(tmp_path, name, values, message):
+    root = written("cifar100", tmp_path)
+    change_cifar100(root, name, **values)
+    with pytest.raises(UserError, match=message):
+        read_cifar100_super_classes(root)
