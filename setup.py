@@ -36,7 +36,7 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["gsp_tf", "gsp_tf.*"]),
-    package_data={"gsp_tf": ["py.typed"]},
+    package_data={"gsp_tf": ["py.typed"], "gsp_tf.protocols": ["published/*.csv", "published/README.md"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "tensorflow>=2.15,<2.22",
@@ -48,6 +48,7 @@ setup(
         "scikit-learn",
         "matplotlib",
         "tqdm",
+        "filelock",
         "tensorboard",
     ],
     extras_require={

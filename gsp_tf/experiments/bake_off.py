@@ -13,8 +13,10 @@ from gsp_tf.commands.exit_status import exit_status
 from gsp_tf.commands.train import add_job_arguments, run_job
 from gsp_tf.errors import UserError
 from gsp_tf.experiments.cost import peak_memory, step_times
-from gsp_tf.protocols.comparison import find_results, run_directory, summarize
+from gsp_tf.protocols.evaluated import evaluate_job
+from gsp_tf.protocols.protocol import run_directory
 from gsp_tf.report.bake_off import bake_off_table, plot_bake_off
+from gsp_tf.report.table import notes_text
 from gsp_tf.training.build import build_dataset
 from gsp_tf.training.checkpoint import read_json, write_json, write_text
 
@@ -34,18 +36,17 @@ def bake_off(arguments):
     job, directory, chief = run_job(arguments, check=_check_names)
     if not chief:
         return
-    found = find_results(directory)
-    summaries = summarize({method: [result for _, result in runs] for method, runs in found.items()})
+    found = evaluate_job(directory)
     scores = {}
-    for summary in summaries:
+    for summary in found.summaries:
         pooling, loss = summary.method.split("@")
         scores.setdefault(pooling, {})[loss] = summary
     costs = measure_costs(job, directory)
     table = bake_off_table(scores, costs)
-    write_text(directory / "bake_off.md", bake_off_table(scores, costs, markdown=True) + "\n")
+    write_text(directory / "bake_off.md", bake_off_table(scores, costs, "markdown") + "\n")
     title = next(iter(job.methods.values())).data.name.replace("_", " ").title()
     plot_bake_off(scores, directory / "bake_off.png", f"{title}: unseen classes")
-    print(f"\n{table}\n")
+    print(f"\n{table}{notes_text(found.notes)}\n")
     for name in ("bake_off.md", "bake_off.png", "costs.json"):
         print(f"wrote {directory / name}")
 

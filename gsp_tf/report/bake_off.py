@@ -8,13 +8,13 @@ from gsp_tf.report.table import figure, layout
 METRICS = ("MAP@R", "P@1")
 
 
-def bake_off_table(scores, costs, markdown=False):
+def bake_off_table(scores, costs, style="text"):
     """One row a pooling: test metrics in per cent with every loss, and what the pooling costs.
 
     Args:
-        scores: dict from pooling to a dict from loss to :class:`gsp_tf.protocols.comparison.MethodSummary`.
+        scores: dict from pooling to a dict from loss to :class:`gsp_tf.protocols.summary.MethodSummary`.
         costs: dict from pooling to its ``parameters``, ``time`` and ``megabytes``.
-        markdown: whether to draw it for Markdown.
+        style: see :func:`gsp_tf.report.table.layout`.
     """
     losses = list(dict.fromkeys(loss for found in scores.values() for loss in found))
     rows = [["pooling", *(f"{loss} {metric}" for loss in losses for metric in METRICS), "parameters", "time / first",
@@ -24,7 +24,7 @@ def bake_off_table(scores, costs, markdown=False):
         shown = [figure(found[loss].mean[metric], found[loss].std[metric]) if loss in found else "–"
                  for loss in losses for metric in METRICS]
         rows.append([pooling, *shown, f"{cost['parameters']:,}", f"{cost['time']:.2f}", f"{cost['megabytes']:.0f}"])
-    return layout(rows, markdown)
+    return layout(rows, style)
 
 
 def plot_bake_off(scores, path, title, metric="MAP@R"):

@@ -2,38 +2,40 @@
 
 from pathlib import Path
 
-from gsp_tf.protocols.comparison import find_results, summarize
+from gsp_tf.protocols.evaluated import evaluate_job, write_card
 from gsp_tf.report.plots import choose_examples, plot_scores, plot_weight_maps
-from gsp_tf.report.table import comparison_table
+from gsp_tf.report.table import comparison_table, notes_text
 from gsp_tf.training.build import build_dataset
-from gsp_tf.training.checkpoint import write_json, write_text
+from gsp_tf.training.checkpoint import write_text
 from gsp_tf.training.embedding import embed
 from gsp_tf.training.run import load_embedder, load_run
 
 EXAMPLES = 6
 
 
-def write_report(directory):
+def write_report(directory, show_progress=False):
     """Write ``table.md``, ``results.json``, ``map_at_r.png`` and ``weight_maps.png`` of a job's finished runs.
 
     Args:
         directory: of the job.
+        show_progress: whether to show it, where models are measured.
 
     Returns:
         ``(table, paths)``: the table as text, and the files that were written.
     """
     directory = Path(directory)
-    found = find_results(directory)
-    summaries = summarize({method: [result for _, result in runs] for method, runs in found.items()})
-    write_text(directory / "table.md", comparison_table(summaries, markdown=True) + "\n")
-    write_json(directory / "results.json", [summary._asdict() for summary in summaries])
+    evaluated = evaluate_job(directory, show_progress=show_progress)
+    found, summaries = evaluated.runs, evaluated.summaries
+    write_text(directory / "table.md", comparison_table(summaries, "markdown") + "\n"
+               + "".join(f"\n{note}\n" for note in evaluated.notes))
+    write_card(directory, evaluated)
     config, _ = load_run(next(iter(found.values()))[0][0])
     title = config.data.name.replace("_", " ").title()
     plot_scores(summaries, directory / "map_at_r.png", f"{title}: unseen classes")
     paths = [directory / name for name in ("table.md", "results.json", "map_at_r.png")]
     if draw_weight_maps(found, directory / "weight_maps.png", title):
         paths.append(directory / "weight_maps.png")
-    return comparison_table(summaries), paths
+    return comparison_table(summaries) + notes_text(evaluated.notes), paths
 
 
 def draw_weight_maps(found, path, title):

@@ -13,7 +13,7 @@ def plot_scores(summaries, path, title, metric="MAP@R"):
     """Horizontal bars of a test metric per method, with one standard deviation where there are several seeds.
 
     Args:
-        summaries: list of :class:`gsp_tf.protocols.comparison.MethodSummary`.
+        summaries: list of :class:`gsp_tf.protocols.summary.MethodSummary`.
         path: of the PNG file.
         title: over the picture.
         metric: which metric.

@@ -2,8 +2,11 @@
 
 import difflib
 import functools
+import hashlib
 import inspect
+import json
 
+import numpy as np
 from tensorflow import keras
 
 from gsp_tf import backbones, losses
@@ -14,7 +17,7 @@ from gsp_tf.losses import CrossBatchMemory, Projection, Proxies
 from gsp_tf.pooling import POOLINGS, GSPLayer, L2Normalize
 from gsp_tf.regularizers import ZeroShotRegularizer
 from gsp_tf.training.addons import is_addon, make_addon
-from gsp_tf.training.image_data import image_dataset
+from gsp_tf.training.image_data import image_dataset, image_split_hash
 from gsp_tf.training.learner import MetricLearner
 from gsp_tf.training.weight_decay import decayed_variables
 
@@ -57,6 +60,20 @@ def build_dataset(config, part):
     if unseen is not None and part == "test":
         arguments["background"] = unseen
     return _make("data", config.data.name, _ALL_DATASETS, arguments, part)
+
+
+def parts_hash(config, parts):
+    """SHA-256 of what is in some parts of the config's data set and of which class, equal on every machine."""
+    if config.data.name in READERS:
+        return image_split_hash(config.data.name, parts, **config.data.arguments)
+    digest = hashlib.sha256()
+    for part in parts:
+        dataset = build_dataset(config, part)
+        images, labels = dataset.images_and_labels()
+        names = [str(name) for name in dataset.class_names]
+        digest.update(json.dumps([part, names, list(images.shape)], ensure_ascii=False).encode())
+        digest.update(np.ascontiguousarray(images).tobytes() + np.asarray(labels, np.int32).tobytes())
+    return digest.hexdigest()
 
 
 def build_embedder(config, image_shape):

@@ -28,7 +28,10 @@ _Loader.add_implicit_resolver(
 
 
 def read_config(path, chain=()):
-    """Read a file over its ``base``, if it names one, relative to itself; ``chain`` holds the files that led here."""
+    """Read a file over its ``base``, if it names one or a list, relative to itself.
+
+    Of a list each file goes over those before it. ``chain`` holds the files that led here.
+    """
     path = Path(path)
     if path.resolve() in [other.resolve() for other in chain]:
         raise UserError(f"{chain[0]}: base goes in a circle: {' -> '.join(map(str, (*chain, path)))}")
@@ -39,8 +42,11 @@ def read_config(path, chain=()):
             + (f"; nearest: {path.parent / near[0]}" if near else "")
         )
     values = read_mapping(path)
-    base = values.pop("base", None)
-    return values if base is None else merge(read_config(path.parent / str(base), (*chain, path)), values)
+    bases = values.pop("base", [])
+    below = {}
+    for base in bases if isinstance(bases, list) else [bases]:
+        below = merge(below, read_config(path.parent / str(base), (*chain, path)))
+    return merge(below, values)
 
 
 def read_mapping(path):

@@ -51,12 +51,13 @@ def distribute_batches(strategy, batches, image_shape, batch_size):
     """Turn a function that yields global batches into the data set that ``fit`` takes under the strategy.
 
     Replica r of R gets samples [r·B/R, (r+1)·B/R) of every global batch, whichever process it runs in: gathered in
-    replica order, the parts are the batch again.
+    replica order, the parts are the batch again. A process makes the part of its own replicas alone.
 
     Args:
         strategy: of :func:`build_strategy`.
-        batches: function without arguments that returns an iterator of ``(images, labels)`` arrays; every process
-            must see the same.
+        batches: function that returns an iterator of ``(images, labels)`` arrays: without arguments of global batches,
+            with ``(i, k)`` of the i-th of k equal consecutive parts of each; those of all processes must be of the same
+            batches.
         image_shape: (H, W, C).
         batch_size: B, a multiple of the number of replicas.
     """
@@ -69,12 +70,11 @@ def distribute_batches(strategy, batches, image_shape, batch_size):
     part = batch_size // replicas
     signature = (tf.TensorSpec((part, *image_shape), tf.float32), tf.TensorSpec((part,), tf.int32))
 
-    def dataset(first_replica, local_replicas):
+    def dataset(pipeline, pipelines):
         def parts():
-            for images, labels in batches():
-                for replica in range(first_replica, first_replica + local_replicas):
-                    cut = slice(replica * part, (replica + 1) * part)
-                    yield images[cut], labels[cut]
+            for images, labels in batches() if pipelines == 1 else batches((pipeline, pipelines)):
+                for start in range(0, len(labels), part):
+                    yield images[start:start + part], labels[start:start + part]
 
         return tf.data.Dataset.from_generator(parts, output_signature=signature).prefetch(4)
 
@@ -82,7 +82,6 @@ def distribute_batches(strategy, batches, image_shape, batch_size):
         return dataset(0, 1)
 
     def of_pipeline(context):
-        local = replicas // context.num_input_pipelines
-        return dataset(context.input_pipeline_id * local, local)
+        return dataset(context.input_pipeline_id, context.num_input_pipelines)
 
     return strategy.distribute_datasets_from_function(of_pipeline)

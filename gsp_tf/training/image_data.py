@@ -5,12 +5,8 @@ import functools
 from gsp_tf.data.augmentation import Augmentation
 from gsp_tf.data.image_dataset import ImageDataset
 from gsp_tf.data.readers import READERS
-from gsp_tf.data.splits import conventional_split, fair_splits, split_hash, tuning_splits
+from gsp_tf.data.splits import check_split, class_split, split_hash
 from gsp_tf.errors import UserError
-from gsp_tf.ops.checks import check_choice, check_count
-
-PARTITIONS = {"fair": (fair_splits, 4), "tuning": (tuning_splits, 5)}
-SPLITS = (*PARTITIONS, "conventional")
 
 
 def image_dataset(name, part, path, split="fair", fold=0, folds=None, augmentation=None, cache=None,
@@ -54,25 +50,25 @@ def image_parts(name, path, split="fair", fold=0, folds=None, allow_partial=Fals
         raise UserError(f"data.{next(iter(options))} is for name: folder; {name} has parts of its own: remove it")
     read = _read(name, str(path), bool(allow_partial), **options)
     tested = {"test": read["query"], "test_gallery": read["gallery"]} if "query" in read else {"test": read["test"]}
-    check_choice("split", split, SPLITS)
+    check_split(split)
     if "validation" in read:
         return {"train": read["train"], "validation": read["validation"], **tested}
+    parts = class_split(read["train"].labels, split, fold, folds).of({"train": read["train"]})
     if split == "conventional":
-        monitors = {key.replace("test", "validation"): value for key, value in tested.items()}
-        return {"train": conventional_split(read["train"].labels).of({"train": read["train"]})["train"], **monitors,
-                **tested}
-    cut, usual = PARTITIONS[split]
-    splits = cut(read["train"].labels, usual if folds is None else check_count("folds", folds, low=2))
-    if check_count("fold", fold, low=0) >= len(splits):
-        raise ValueError(f"fold must be below the number of partitions, {len(splits)}; got {fold}")
-    return {**splits[fold].of({"train": read["train"]}), **tested}
+        parts |= {key.replace("test", "validation"): value for key, value in tested.items()}
+    return {**parts, **tested}
 
 
-def image_split_hash(name, **arguments):
-    """SHA-256 of which image is in which part, for the arguments of :func:`image_dataset`."""
+def image_split_hash(name, wanted=None, **arguments):
+    """SHA-256 of which image is in which part, for the arguments of :func:`image_dataset`.
+
+    ``wanted`` names the parts that count, with their galleries; None takes all.
+    """
     for key in ("augmentation", "cache"):
         arguments.pop(key, None)
-    return split_hash(image_parts(name, **arguments))
+    parts = image_parts(name, **arguments)
+    return split_hash({key: part for key, part in parts.items()
+                       if wanted is None or key.removesuffix("_gallery") in wanted})
 
 
 @functools.lru_cache(maxsize=2)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from importlib import metadata
@@ -22,6 +23,20 @@ def provenance():
         "numpy": np.__version__,
         "python": platform.python_version(),
         "commit": _commit(),
+    }
+
+
+def hardware(strategy):
+    """What computed: the processor, the number of its cores that this process may use, and the devices."""
+    devices = [tf.config.experimental.get_device_details(device).get("device_name", device.device_type)
+               for device in tf.config.list_physical_devices("GPU")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cores": cores,
+        "gpus": devices,
+        "strategy": type(strategy).__name__,
     }
 
 

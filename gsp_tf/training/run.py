@@ -9,21 +9,20 @@ import yaml
 from tensorflow import keras
 
 from gsp_tf.backbones import weights_hash
-from gsp_tf.data.readers import READERS
 from gsp_tf.errors import UserError
 from gsp_tf.ops.replicas import as_array
 from gsp_tf.pooling import PrototypeInitializer
 from gsp_tf.training.alternating_projections import AlternatingProjections
-from gsp_tf.training.build import build_dataset, build_learner
+from gsp_tf.training.build import PARTS, build_dataset, build_learner, parts_hash
 from gsp_tf.training.checkpoint import read_json, replaced, write_json, write_text
 from gsp_tf.training.config import as_plain, parse_run
 from gsp_tf.training.config_file import read_mapping
 from gsp_tf.training.distribution import distribute_batches, is_chief
 from gsp_tf.training.evaluation import RetrievalEvaluation, measure
 from gsp_tf.training.head_warmup import HeadWarmup
-from gsp_tf.training.image_data import image_split_hash
+from gsp_tf.training.plateau import PlateauDecay
 from gsp_tf.training.progress import ProgressBar
-from gsp_tf.training.provenance import config_hash, provenance
+from gsp_tf.training.provenance import config_hash, hardware, provenance
 from gsp_tf.training.training_state import TrainingState
 
 KS = (1, 2, 4, 8)
@@ -31,19 +30,21 @@ KS = (1, 2, 4, 8)
 _PROTOTYPE_STREAM = 1_000_003
 
 
-def train_run(config, method, seed, directory, strategy, show_progress=True):
+def train_run(config, seed, directory, strategy, description, measured_on="test", title=None):
     """Train one config with one seed; resume what was killed, return what is finished.
 
     The folder holds ``config.yaml``, ``log.csv``, ``checkpoint.npz``, ``tensorboard/``, and when the run is finished
-    ``model.keras`` (the embedder at its best validation MAP@R) and ``result.json``.
+    ``model.keras`` (the embedder at its best validation score) and ``result.json``. No image of the part ``test`` is
+    looked at before training has ended, unless the data's ``split`` makes it the validation part.
 
     Args:
         config: :class:`gsp_tf.training.config.RunConfig`.
-        method: its name, for the result and the progress bar.
         seed: fixes initial weights and batches.
         directory: folder of the run.
         strategy: of :func:`gsp_tf.training.distribution.build_strategy`.
-        show_progress: whether to show it.
+        description: dict that the result begins with: what run this is, with at least its ``method``.
+        measured_on: the part that the best weights are measured on when training has ended.
+        title: of the progress bar; None shows none.
 
     Returns:
         dict, the content of ``result.json``.
@@ -55,23 +56,25 @@ def train_run(config, method, seed, directory, strategy, show_progress=True):
     claim(directory, config, seed, write=chief)
     if (directory / "result.json").exists():
         return read_json(directory / "result.json")
-    title = f"{method} seed {seed}" if show_progress else None
     learner, state = _train(config, seed, directory, strategy, title)
-    test = measure(learner.embedder, build_dataset(config, "test"), KS)
     best = state.history[state.best_epoch]
+    scores = {"validation": {"MAP@R": best["val_MAP@R"], "P@1": best["val_P@1"]}}
+    scores[measured_on] = measure(learner.embedder, build_dataset(config, measured_on), KS)
     result = {
-        "method": method,
+        **description,
         "seed": seed,
         "steps": state.history[-1]["step"],
         "best_step": best["step"],
-        "validation": {"MAP@R": best["val_MAP@R"], "P@1": best["val_P@1"]},
-        "test": test,
+        "measured_on": measured_on,
+        **scores,
         "parameters": int(sum(np.prod(weight.shape) for weight in learner.embedder.trainable_weights)),
         "replicas": strategy.num_replicas_in_sync,
         "seconds": round(state.seconds, 1),
         "config_hash": config_hash(as_plain(config)),
-        **_identities(config),
+        "evaluations": state.history,
+        **identities(config),
         "versions": provenance(),
+        "hardware": hardware(strategy),
         "config": as_plain(config),
     }
     if chief:
@@ -81,13 +84,14 @@ def train_run(config, method, seed, directory, strategy, show_progress=True):
     return result
 
 
-def _identities(config):
-    """What the files that a run starts from are known by: its split and its weights, where it has any."""
-    found = {}
-    if config.data.name in READERS:
-        found["split_hash"] = image_split_hash(config.data.name, **config.data.arguments)
-        # The part that chose the checkpoint: results chosen on test data must say so.
-        found["selected_on"] = "test" if config.data.arguments.get("split") == "conventional" else "validation"
+def identities(config):
+    """What the files that a run starts from are known by, and the part that chose its checkpoint."""
+    found = {
+        "split_hash": parts_hash(config, PARTS),
+        "test_hash": parts_hash(config, ["test"]),
+        # Results that were chosen on test data must say so.
+        "selected_on": "test" if config.data.arguments.get("split") == "conventional" else "validation",
+    }
     weights = config.model.backbone.arguments.get("weights")
     if weights is not None:
         found["weights_sha256"] = weights_hash(weights)
@@ -135,16 +139,24 @@ def _train(config, seed, directory, strategy, title):
     with strategy.scope():
         learner = build_learner(config, train.image_shape, train.num_classes)
     keras.mixed_precision.set_global_policy("float32")
-    state = TrainingState(directory, training.evaluate_every, training.patience, write=is_chief(strategy))
+    monitor = f"val_{training.monitor}"
+    state = TrainingState(directory, training.evaluate_every, training.patience, monitor, write=is_chief(strategy))
+    # Before the checkpoint puts its own rate there.
+    plateau = None if training.plateau is None else PlateauDecay(
+        state.history, float(as_array(learner.optimizer.learning_rate)), **training.plateau.model_dump(),
+        monitor=monitor,
+    )
     done = state.restore(learner)
     if done * training.evaluate_every < training.steps and not state.exhausted:
 
-        def batches(start_step=done * training.evaluate_every, stream=0):
+        def batches(part=(0, 1), start_step=done * training.evaluate_every, stream=0):
             return train.training_batches(
-                training.classes_per_batch, training.samples_per_class, seed + stream, start_step
+                training.classes_per_batch, training.samples_per_class, seed + stream, start_step, part
             )
 
         callbacks = [RetrievalEvaluation.of_dataset(validation)]
+        if plateau is not None:
+            callbacks.append(plateau)
         if training.head_warmup_steps:
             callbacks.append(HeadWarmup(training.head_warmup_steps))
         if config.projections is not None:
@@ -154,7 +166,7 @@ def _train(config, seed, directory, strategy, title):
             ))
         if "histogram" in learner.embedder.output and config.prototypes.initializer == "k_center":
             callbacks.insert(0, PrototypeInitializer(
-                lambda: itertools.islice(batches(0, _PROTOTYPE_STREAM), 1000),
+                lambda: itertools.islice(batches(start_step=0, stream=_PROTOTYPE_STREAM), 1000),
                 config.prototypes.num_features, config.prototypes.warmup_steps, seed=seed,
             ))
         if is_chief(strategy):

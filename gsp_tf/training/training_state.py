@@ -61,7 +61,8 @@ class TrainingState(keras.callbacks.Callback):
             best = [tf.Variable(as_array(value)) for value in learner.embedder.weights]
             state = load_checkpoint(path, self._groups(learner, best))
             self.best_weights = [as_array(value) for value in best]
-            self.history, self._seconds_before = state["history"], state["seconds"]
+            # In place, for others look at the same list.
+            self.history[:], self._seconds_before = state["history"], state["seconds"]
         return len(self.history)
 
     def on_epoch_end(self, epoch, logs=None):

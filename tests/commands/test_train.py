@@ -54,7 +54,7 @@ def test_a_second_start_trains_nothing_and_prints_the_same_table(monkeypatch, ca
     before = (copied / "table.md").read_text()
     assert run(config, "--out", copied) == 0
     printed = capsys.readouterr().out
-    assert "GAP seed 0: finished earlier\nGSP+ZSR seed 0: finished earlier\n" in printed
+    assert "run 1 of 2: GAP seed 0: finished earlier\nrun 2 of 2: GSP+ZSR seed 0: finished earlier\n" in printed
     assert "test MAP@R" in printed and f"wrote {copied / 'map_at_r.png'}" in printed
     assert f"next: python evaluate.py {copied} --export " in printed
     assert (copied / "table.md").read_text() == before

@@ -1,7 +1,5 @@
 """What holds for every pooling alternative; the formulas are tested in each one's own file."""
 
-import doctest
-import importlib
 import json
 
 import numpy as np
@@ -14,7 +12,6 @@ from tests.fresh_process import run_python
 from tests.pooling import cases_a, cases_b, cases_c
 
 CASES = [*cases_a.CASES, *cases_b.CASES, *cases_c.CASES]
-MODULES = sorted({"gsp_tf.pooling.generalized_mean", *(getattr(factory, "func", factory).__module__ for _, factory, _ in CASES)})
 HALF = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 every_pooling = pytest.mark.parametrize(
     ("factory", "maps_only"), [(factory, maps_only) for _, factory, maps_only in CASES], ids=[name for name, *_ in CASES]
@@ -272,9 +269,3 @@ def test_saved_models_load_in_a_fresh_process(tmp_path, rng):
     model.save(tmp_path / "poolings.keras")
     np.savez(tmp_path / "arrays.npz", images, *outputs)
     assert float(run_python(LOADING, tmp_path).splitlines()[-1]) < 1e-5
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_the_examples_run(module):
-    results = doctest.testmod(importlib.import_module(module))
-    assert results.attempted >= 1 and results.failed == 0

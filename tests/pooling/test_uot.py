@@ -1,5 +1,3 @@
-import doctest
-import importlib
 import json
 
 import numpy as np
@@ -28,12 +26,6 @@ def scattered(layer):
     for k, raw in enumerate(layer.raw.values()):
         raw.assign(np.linspace(-0.5, 1.0, layer.num_steps) * (-1) ** k)
     return layer
-
-
-@pytest.mark.parametrize("module", ["uot", "rot"])
-def test_examples(module):
-    results = doctest.testmod(importlib.import_module(f"gsp_tf.pooling.{module}"))
-    assert results.attempted and not results.failed
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from gsp_tf.errors import UserError
-from gsp_tf.protocols.comparison import METRICS, comparison_runs, find_results, run_directory, summarize
-from gsp_tf.training.config import load_job
+from gsp_tf.protocols import comparison, planned_runs
+from gsp_tf.protocols.protocol import run_directory
+from gsp_tf.protocols.results import find_results
+from gsp_tf.protocols.summary import METRICS, summarize
+from gsp_tf.training.job_config import load_job
 from tests.tiny_job import job_values, write_yaml
 
 
@@ -25,7 +28,7 @@ def write_results(directory, *results):
 
 def test_seeds_are_the_outer_loop(tmp_path):
     job = load_job(write_yaml(tmp_path / "job.yaml", job_values(seeds=[3, 1])))
-    runs = comparison_runs(job, tmp_path / "out")
+    runs = planned_runs(comparison(), job, tmp_path / "out")
     assert [(run.method, run.seed) for run in runs] == [("GAP", 3), ("GSP+ZSR", 3), ("GAP", 1), ("GSP+ZSR", 1)]
     assert runs[1].directory == tmp_path / "out" / "GSP+ZSR" / "seed_3"
 

@@ -16,8 +16,10 @@ def test_a_job_s_report(trained_job, tmp_path):
     table, paths = write_report(tmp_path / "run")
     assert paths == [tmp_path / "run" / name for name in FILES] and all(path.exists() for path in paths)
     result = json.loads((trained_job / "GAP/seed_0/result.json").read_text())
-    first, second = json.loads((tmp_path / "run/results.json").read_text())
-    assert first["method"] == "GAP" and second["method"] == "GSP+ZSR"
+    card = json.loads((tmp_path / "run/results.json").read_text())
+    first, _ = (card["methods"][method] for method in ("GAP", "GSP+ZSR"))
+    assert first["config"] == result["config"] and first["runs"][0]["versions"] == result["versions"]
+    assert card["job"]["name"] == "tiny" and card["notes"] == []
     assert first["mean"]["MAP@R"] == result["test"]["MAP@R"] and first["std"]["MAP@R"] is None
     figure = f"{100 * result['test']['MAP@R']:.2f}"
     assert figure in table.splitlines()[1] and figure in (tmp_path / "run/table.md").read_text().splitlines()[2]

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from gsp_tf.protocols.comparison import METRICS, MethodSummary
+from gsp_tf.protocols.summary import METRICS, MethodSummary
 from gsp_tf.report.plots import choose_examples, plot_scores, plot_weight_maps
 
 

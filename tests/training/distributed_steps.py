@@ -73,8 +73,8 @@ def train(case, strategy):
     with strategy.scope():
         learner = build_learner(config, dataset.image_shape, dataset.num_classes)
 
-    def batches():
-        return training_batches(dataset, CLASSES_PER_BATCH, SAMPLES_PER_CLASS, seed=SEED)
+    def batches(part=(0, 1)):
+        return training_batches(dataset, CLASSES_PER_BATCH, SAMPLES_PER_CLASS, seed=SEED, part=part)
 
     callbacks = []
     if config.regularizer is not None:

@@ -5,8 +5,9 @@ from tensorflow import keras
 
 from gsp_tf.errors import UserError
 from gsp_tf.training.build import build_dataset, build_embedder, build_learner, check_buildable
-from gsp_tf.training.config import as_plain, load_job, parse_run
+from gsp_tf.training.config import as_plain, parse_run
 from gsp_tf.training.config_file import override
+from gsp_tf.training.job_config import load_job
 from tests.tiny_job import run_values
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

@@ -163,6 +163,29 @@ def test_batch_that_replicas_cannot_share():
         distribute_batches(ThreeReplicas(), lambda: iter(()), (8, 8, 1), 32)
 
 
+def test_a_process_makes_the_part_of_its_own_replicas_alone():
+    """Four replicas in two processes: each asks for its half of every batch, and cuts that for its two."""
+    asked = []
+
+    def batches(part=None):
+        asked.append(part)
+        number, parts = part
+        size = 8 // parts
+        labels = np.arange(number * size, (number + 1) * size, dtype=np.int32)
+        yield np.zeros((size, 2, 2, 1), np.float32), labels
+
+    class TwoProcesses:
+        num_replicas_in_sync = 4
+
+        @staticmethod
+        def distribute_datasets_from_function(of_pipeline):
+            contexts = [tf.distribute.InputContext(2, number, 4) for number in range(2)]
+            return [[labels.numpy().tolist() for _, labels in of_pipeline(context)] for context in contexts]
+
+    found = distribute_batches(TwoProcesses(), batches, (2, 2, 1), 8)
+    assert found == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]] and asked == [(0, 2), (1, 2)]
+
+
 def test_one_replica_gets_whole_batches():
     batches = [(np.full((4, 2, 2, 1), index, np.float32), np.arange(4, dtype=np.int32)) for index in range(3)]
     dataset = distribute_batches(tf.distribute.get_strategy(), lambda: iter(batches), (2, 2, 1), 4)

@@ -92,35 +92,43 @@ def test_queries_meet_the_gallery_alone(minis):
     assert found == pytest.approx(expected, abs=1e-6)
 
 
-RESNET50 = ["model.backbone={name: resnet50, weights: null}", "model.preprocessing=keras_caffe"]
 REAL_RUNS = {
-    "cub": ("C2@GSP", []),
-    "cars196": ("PNCA@GAP", ["data.augmentation={resize: 72, crop: 64, min_side: 32}", *RESNET50]),
-    "sop": ("C1+XBM@GAP", ["data.augmentation={resize: 72, crop: 63, min_side: 32}"]),
-    "inshop": ("C2+CCP@GSP", ["data.augmentation={resize: 72, crop: 64, min_side: 32}"]),
+    "cub": ("fair", "C2@GSP", []),
+    "cars196": ("conventional", "C1+XBM@GSP@ResNet50-512", ["data.augmentation={resize: 72, crop: 64, min_side: 32}"]),
+    "sop": ("fair", "C1+XBM@GAP", ["data.augmentation={resize: 72, crop: 63, min_side: 32}"]),
+    "inshop": ("fair", "C2+CCP@GSP", ["data.augmentation={resize: 72, crop: 64, min_side: 32}"]),
 }
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", REAL_RUNS)
-def test_the_configs_of_the_real_runs(minis, name, tmp_path, monkeypatch):
+def test_the_configs_of_the_real_runs(minis, name, tmp_path, monkeypatch, capsys):
     """Two epochs of two steps with the real backbones, from random weights, at the real size for one of them."""
     monkeypatch.chdir(ROOT)
-    method, overrides = REAL_RUNS[name]
+    protocol, method, overrides = REAL_RUNS[name]
+    loss, _, *backbone = method.split("@")
     # What stands in the axes goes over what stands beside them.
-    own = f"axes.loss.{method.split('@')[0]}.training={{evaluate_every: 2, samples_per_class: 2, classes_per_batch: 2}}"
+    own = "training={evaluate_every: 2, samples_per_class: 2, classes_per_batch: 2}"
     arguments = [
-        "--config", f"configs/{name}/fair.yaml", "--method", method, "--out", str(tmp_path / "run"), "--override",
+        "--config", f"configs/{name}/{protocol}.yaml", "--method", method, "--out", str(tmp_path / "run"),
+        "--only", "repeat=0" if backbone else "fold=0,repeat=0", "--override",
         f"data.path={minis / name}", "data.allow_partial=true", "model.backbone.weights=null",
         "training.steps=4", "training.evaluate_every=2", "training.classes_per_batch=2", "training.samples_per_class=2",
-        "prototypes.num_features=256", own, *overrides,
+        "prototypes.num_features=256", f"axes.loss.{loss}.{own}", *overrides,
     ]
+    for option in backbone:
+        arguments += [f"axes.backbone.{option}.model.backbone.weights=null", f"axes.backbone.{option}.{own}"]
     if "XBM" in method:
         arguments.append("axes.loss.C1+XBM.memory={size_in_batches: 1, start_after: 0}")
     if "CCP" in method:
         arguments += ["axes.loss.C2+CCP.proxies={per_class: 2}", "axes.loss.C2+CCP.projections.patience=1"]
     assert train(arguments) == 0
-    result = json.loads((tmp_path / "run" / method / "seed_0" / "result.json").read_text())
-    assert len(result["split_hash"]) == 64 and result["selected_on"] == "validation"
+    path, = (tmp_path / "run" / method).rglob("result.json")
+    result = json.loads(path.read_text())
+    chosen_on = {"fair": "validation", "conventional": "test"}[protocol]
+    assert len(result["split_hash"]) == 64 and result["selected_on"] == chosen_on and result["protocol"] == protocol
     assert 0 <= result["test"]["MAP@R"] <= 1 and result["parameters"] > 5e6
+    assert len(result["evaluations"]) == 2 and ("learning_rate" in result["evaluations"][0]) == bool(backbone)
+    capsys.readouterr()
     assert evaluate([str(tmp_path / "run")]) == 0
+    assert ("THE TEST SET CHOSE THE CHECKPOINT" in capsys.readouterr().out) == (protocol == "conventional")

@@ -71,7 +71,7 @@ def train(monkeypatch, case, directory, done=0, kill=False):
         if kill:
             kill_after(patch, KILL // config.training.evaluate_every)
         with pytest.raises(Killed) if kill else contextlib.nullcontext():
-            train_run(config, case, SEED, directory, build_strategy("one_device"), show_progress=False)
+            train_run(config, SEED, directory, build_strategy("one_device"), {"method": case})
     return seen
 
 

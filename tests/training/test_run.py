@@ -41,7 +41,8 @@ def train(directory, method="GSP+ZSR", seed=0, **training):
     values = run_values(method, **training)
     for key, value in overrides.items():
         values = override(values, f"{key.replace('__', '.')}={value}")
-    return train_run(parse_run(values, "here"), method, seed, directory, build_strategy("one_device"), False)
+    return train_run(parse_run(values, "here"), seed, directory, build_strategy("one_device"),
+                     {"method": method, "protocol": "comparison", "fold": None, "repeat": 0})
 
 
 def kill_after(monkeypatch, epochs):
@@ -89,7 +90,7 @@ def test_a_finished_run_has_all_its_files(trained_job):
     for method in ("GAP", "GSP+ZSR"):
         folder = trained_job / method / "seed_0"
         names = {path.name for path in folder.iterdir()}
-        assert names == {"config.yaml", "log.csv", "checkpoint.npz", "tensorboard", "model.keras", "result.json"}
+        assert names == {".lock", "config.yaml", "log.csv", "checkpoint.npz", "tensorboard", "model.keras", "result.json"}
         assert list((folder / "tensorboard").rglob("events*"))
         result = json.loads((folder / "result.json").read_text())
         assert result["method"] == method and result["seed"] == 0 and result["steps"] == 12

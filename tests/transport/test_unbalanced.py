@@ -1,5 +1,3 @@
-import doctest
-import importlib
 
 import numpy as np
 import pytest
@@ -37,12 +35,6 @@ def weights(step, dtype=tf.float64):
 def problem(rng):
     """Scores (3, 5, 4), and priors (3, 5) and (3, 4)."""
     return rng.normal(size=(3, 5, 4)), rng.dirichlet(np.full(5, 3.0), 3), rng.dirichlet(np.full(4, 3.0), 3)
-
-
-@pytest.mark.parametrize("module", ["unbalanced", "bregman_admm"])
-def test_examples(module):
-    results = doctest.testmod(importlib.import_module(f"gsp_tf.transport.{module}"))
-    assert results.attempted and not results.failed
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
