@@ -36,7 +36,8 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["gsp_tf", "gsp_tf.*"]),
-    package_data={"gsp_tf": ["py.typed"], "gsp_tf.protocols": ["published/*.csv", "published/README.md"]},
+    package_data={"gsp_tf": ["py.typed"], "gsp_tf.protocols": ["published/*.csv", "published/README.md"],
+                  "gsp_tf.report": ["page.css", "page.html.jinja"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "tensorflow>=2.15,<2.22",
@@ -49,16 +50,19 @@ setup(
         "matplotlib",
         "tqdm",
         "filelock",
+        "threadpoolctl",
+        "Jinja2",
         "tensorboard",
     ],
     extras_require={
         # tensorflow-addons ends at TensorFlow 2.15, which ends at Python 3.11. On a newer Python pip refuses
         # the extra, for tensorflow-addons has no marker on purpose: one would leave it out without a word.
         "addons": ["tensorflow==2.15.*; python_version < '3.12'", "tensorflow-addons==0.23.*"],
-        "test": ["pytest", "scipy", "cvxpy", "ruff"],
+        "test": ["pytest", "scipy", "cvxpy", "ruff", "optuna>=3.6,<6"],
         "torch": ["torch>=2.6"],
+        "search": ["optuna>=3.6,<6"],
         # Version 3 of pytorch-metric-learning has other names, and so another benchmark.
-        "benchmark": ["torch>=2.6,<3", "pytorch-metric-learning>=2.4,<3"],
+        "benchmark": ["torch>=2.6,<3", "pytorch-metric-learning>=2.4,<3", "faiss-cpu"],
     },
     entry_points={
         "console_scripts": [

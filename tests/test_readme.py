@@ -27,6 +27,10 @@ SHORT_TRAINING = " --override training.steps=8 training.evaluate_every=4 prototy
 SHORT_BAKE_OFF = SHORT_TRAINING + (
     " 'axes.pooling={GAP: {model: {pooling: {name: GAPPooling}}}, WELDON: {model: {pooling: {name: WELDONPooling}}}}'"
 )
+STUDIES = "configs/digits_mixture/studies"
+# Two trials of each stand for all.
+SHORT_MU = SHORT_TRAINING + " 'study.parameters.mu.values=[0.1, 0.9]'"
+SHORT_SCREENING = SHORT_TRAINING + " study.parameters.m=null study.parameters.mu=null 'study.generators={}'"
 TIMEOUT_SECONDS = 900
 
 PYTHON = {"python", "py"}
@@ -69,6 +73,9 @@ ACTIONS = [
     Action("gsp-evaluate", "run"),
     Action("gsp-data", "run"),
     Action("python -m gsp_tf.experiments.bake_off", "run", SHORT_BAKE_OFF),
+    Action("python -m gsp_tf.experiments.search", "run", SHORT_TRAINING),
+    Action(f"python -m gsp_tf.experiments.search {STUDIES}/mu.yaml", "run", SHORT_MU),
+    Action(f"python -m gsp_tf.experiments.search {STUDIES}/screening.yaml", "run", SHORT_SCREENING),
     Action("python benchmarks/", "run", " --quick"),
     Action("python -m venv", "run"),
     Action("python -c", "run"),

@@ -10,6 +10,7 @@ from gsp_tf.export import export_saved_model
 from gsp_tf.protocols.evaluated import evaluate_job, write_card
 from gsp_tf.protocols.paired import compare
 from gsp_tf.protocols.published_results import published_of
+from gsp_tf.report.page import write_page
 from gsp_tf.report.table import FORMATS, comparison_table, notes_text, paired_table
 from gsp_tf.training.run import load_embedder
 
@@ -29,6 +30,8 @@ def parser():
     made.add_argument("--paper", action="store_true", help="print the papers' rows, as the config names them, too")
     made.add_argument("--compare", nargs=2, type=Path, metavar=("A", "B"),
                       help="in place of RUN: two folders, A's results less B's, with a paired test")
+    made.add_argument("--report", type=Path, metavar="FILE",
+                      help="write one HTML page with the table, curves and pictures")
     made.add_argument("--export", type=Path, metavar="DIR",
                       help="write a SavedModel of the run with the best validation score")
     return made
@@ -52,16 +55,19 @@ def evaluate(arguments):
         except OSError as error:
             # Somebody else's runs may be read, too.
             print(f"results.json was not written: {error}", file=sys.stderr)
+    if arguments.report is not None:
+        write_page(found, arguments.run, arguments.report, sys.stderr.isatty(), published)
+        print(f"\nwrote {arguments.report}")
     if arguments.export is not None:
         folder, best = max((run for runs in found.runs.values() for run in runs), key=_chosen_score)
         names = export_saved_model(load_embedder(folder), arguments.export)
-        print(f"\nexported {best['method']} seed {best['seed']} (best {best.get('selected_on', 'validation')} MAP@R, "
-              f"{100 * best['validation']['MAP@R']:.2f} %) to {arguments.export}: {', '.join(names)}")
+        print(f"\nexported {best['method']} seed {best['seed']} (best {best.get('selected_on', 'validation')} {_monitor(best)}, "
+              f"{100 * best['validation'][_monitor(best)]:.2f} %) to {arguments.export}: {', '.join(names)}")
 
 
 def _compare(arguments):
-    if arguments.export is not None or arguments.paper:
-        raise UserError("--compare prints differences alone: leave --export and --paper out")
+    if arguments.export is not None or arguments.report is not None or arguments.paper:
+        raise UserError("--compare prints differences alone: leave --export, --report and --paper out")
     jobs = [evaluate_job(folder, arguments.method, again=True, show_progress=sys.stderr.isatty())
             for folder in arguments.compare]
     rows, notes = compare(*jobs)
@@ -70,7 +76,11 @@ def _compare(arguments):
 
 
 def _chosen_score(run):
-    return run[1]["validation"]["MAP@R"]
+    return run[1]["validation"][_monitor(run[1])]
+
+
+def _monitor(result):
+    return result["config"]["training"]["monitor"]
 
 
 def _is_saved_model(directory):

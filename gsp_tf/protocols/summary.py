@@ -66,8 +66,8 @@ def _summary(method, found, card):
     if card is not None:
         collections = card["collections"]
         single, ensemble = (mean_and_std([choice[key] for choice in collections]) for key in ("single", "concatenated"))
-        return MethodSummary(method, len(found), *single, seconds, f"{len(collections)} collections", ensemble,
-                             tuple(card["dimensions"]), part)
+        counted = f"{len(collections)} collection{'s' if len(collections) > 1 else ''}"
+        return MethodSummary(method, len(found), *single, seconds, counted, ensemble, tuple(card["dimensions"]), part)
     measured = [result[part] for result in found]
     if AVERAGES[found[0].get("protocol", "comparison")] == "best":
         best = max(measured, key=lambda metrics: metrics["P@1"])

@@ -20,6 +20,11 @@ def replaced(path):
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            # A full disk is no fault of a file that the system would name.
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

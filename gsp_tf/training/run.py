@@ -23,6 +23,7 @@ from gsp_tf.training.head_warmup import HeadWarmup
 from gsp_tf.training.plateau import PlateauDecay
 from gsp_tf.training.progress import ProgressBar
 from gsp_tf.training.provenance import config_hash, hardware, provenance
+from gsp_tf.training.tensorboard_images import TensorBoardImages
 from gsp_tf.training.training_state import TrainingState
 
 KS = (1, 2, 4, 8)
@@ -140,6 +141,9 @@ def _train(config, seed, directory, strategy, title):
         learner = build_learner(config, train.image_shape, train.num_classes)
     keras.mixed_precision.set_global_policy("float32")
     monitor = f"val_{training.monitor}"
+    # Pictures of images that test tempt to choose by them.
+    shown = train if config.data.arguments.get("split") == "conventional" else validation
+    pictures = TensorBoardImages(directory / "tensorboard" / "images", shown)
     state = TrainingState(directory, training.evaluate_every, training.patience, monitor, write=is_chief(strategy))
     # Before the checkpoint puts its own rate there.
     plateau = None if training.plateau is None else PlateauDecay(
@@ -171,6 +175,7 @@ def _train(config, seed, directory, strategy, title):
             ))
         if is_chief(strategy):
             callbacks.append(keras.callbacks.TensorBoard(str(directory / "tensorboard"), write_graph=False))
+            callbacks.append(pictures)
         progress = ProgressBar(title, training.steps, done * training.evaluate_every)
         batch_size = training.classes_per_batch * training.samples_per_class
         try:
@@ -192,6 +197,8 @@ def _train(config, seed, directory, strategy, title):
         finally:
             progress.close()
     state.use_best(learner)
+    if is_chief(strategy):
+        pictures.write_projector(learner.embedder)
     return learner, state
 
 

@@ -100,3 +100,25 @@ def test_the_script_exits_with_the_status(tmp_path):
     )
     assert process.returncode == 2 and "Traceback" not in process.stderr
     assert process.stderr.splitlines()[-1].startswith(f"error: {tmp_path} holds no finished run")
+
+
+def test_a_report_is_one_page(capsys, copied, tmp_path):
+    assert evaluate(copied, "--report", tmp_path / "page.html") == 0
+    assert f"wrote {tmp_path / 'page.html'}" in capsys.readouterr().out
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>") and "GSP+ZSR" in page
+    assert_one_error(capsys, evaluate(copied, "--report", tmp_path), "is a folder: give the name of an HTML file")
+
+
+def test_arguments_that_do_not_go_together(capsys, copied):
+    assert_one_error(capsys, evaluate(), "give either RUN or --compare A B")
+    assert_one_error(capsys, evaluate(copied, "--compare", copied, copied), "give either RUN or --compare A B")
+    assert_one_error(capsys, evaluate("--compare", copied, copied, "--paper"), "--compare prints differences alone")
+
+
+def test_two_jobs_side_by_side(capsys, copied):
+    assert evaluate("--compare", copied / "GSP+ZSR", copied / "GAP") == 0
+    head, row, *_ = capsys.readouterr().out.splitlines()
+    results = [json.loads((copied / method / "seed_0/result.json").read_text()) for method in ("GSP+ZSR", "GAP")]
+    difference = 100 * (results[0]["test"]["MAP@R"] - results[1]["test"]["MAP@R"])
+    assert head.split()[-2:] == ["difference", "p"] and f"{difference:+.2f}" in row and "GSP+ZSR − GAP" in row
