@@ -61,8 +61,8 @@ def evaluate(arguments):
     if arguments.export is not None:
         folder, best = max((run for runs in found.runs.values() for run in runs), key=_chosen_score)
         names = export_saved_model(load_embedder(folder), arguments.export)
-        print(f"\nexported {best['method']} seed {best['seed']} (best {best.get('selected_on', 'validation')} {_monitor(best)}, "
-              f"{100 * best['validation'][_monitor(best)]:.2f} %) to {arguments.export}: {', '.join(names)}")
+        chosen = f"best {best.get('selected_on', 'validation')} {_monitor(best)}, {100 * _chosen_score((folder, best)):.2f} %"
+        print(f"\nexported {best['method']} seed {best['seed']} ({chosen}) to {arguments.export}: {', '.join(names)}")
 
 
 def _compare(arguments):

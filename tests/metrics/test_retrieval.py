@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from gsp_tf.metrics import retrieval_metrics
+from gsp_tf.metrics import averages, retrieval_metrics
 from gsp_tf.metrics.neighbour_search import NeighbourSearch, query_bytes
 from tests.reference.retrieval import retrieval_metrics_loops
 
@@ -27,6 +27,13 @@ def random_case(kind, seed):
     elif kind == "far from the origin":
         embeddings = 1e6 + rng.normal(size=(60, 5))
     return embeddings, labels
+
+
+def nearest(queries, gallery, k, memory_bytes=2**24):
+    search = NeighbourSearch([[queries]], None if gallery is None else [[gallery]], memory_bytes)
+    parts = [(rows, found) for rows, _, found in search.nearest(np.arange(len(queries)), k)]
+    assert np.concatenate([rows for rows, _ in parts]).tolist() == list(range(len(queries)))
+    return np.concatenate([found for _, found in parts])
 
 
 KINDS = ("random", "duplicates", "integer grid", "all equal", "singletons", "far from the origin")
@@ -88,10 +95,9 @@ def test_self_is_excluded_by_index_and_its_duplicate_stays():
 
 def test_ties_go_to_the_smaller_index():
     gallery = np.array([[0.1, 0.7], [0.3, 0.2], [0.1, 0.7], [0.1, 0.7]])
-    search = NeighbourSearch(np.array([[0.1, 0.6]]), gallery)
-    assert search.nearest(np.array([0]), k=4).tolist() == [[0, 2, 3, 1]]
-    negative_zero = NeighbourSearch(np.array([[1.0, 0.0]]), np.array([[0.0, -0.0], [0.0, 0.0], [-0.0, 0.0]]))
-    assert negative_zero.nearest(np.array([0]), k=2).tolist() == [[0, 1]]
+    assert nearest(np.array([[0.1, 0.6]]), gallery, k=4).tolist() == [[0, 2, 3, 1]]
+    zeros = np.array([[0.0, -0.0], [0.0, 0.0], [-0.0, 0.0]])
+    assert nearest(np.array([[1.0, 0.0]]), zeros, k=2).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-190, 1e190])
@@ -104,8 +110,69 @@ def test_order_equals_a_full_sort_of_direct_distances(scale):
     squared = np.square(rows[:, None] - rows[None]).sum(axis=2)
     np.fill_diagonal(squared, np.inf)
     expected = np.argsort(squared, axis=1, kind="stable")[:, :25]
-    search = NeighbourSearch(scale * rows if scale == 1.0 else np.ldexp(rows, int(np.log2(scale))), None)
-    np.testing.assert_array_equal(search.nearest(np.arange(340), k=25), expected)
+    scaled = rows if scale == 1.0 else np.ldexp(rows, int(np.log2(scale)))
+    np.testing.assert_array_equal(nearest(scaled, None, k=25), expected)
+
+
+def many_references(kind, rng):
+    rows = rng.normal(size=(6000, 6)).astype(np.float32)
+    if kind == "sorted by class":
+        rows += 10 * np.repeat(np.arange(60), 100)[:, None]
+    elif kind == "integer grid":
+        rows = np.rint(rows)
+    elif kind == "far groups":
+        # Float32 does not tell the members of a group from each other.
+        rows = rows.astype(np.float64) + 1e5 * rng.integers(0, 3, size=(6000, 1))
+    elif kind == "hardly distinct":
+        # Nor does a product in float64.
+        rows = 1 + 1e-9 * rows.astype(np.float64) * rng.choice([1, 1e9], p=[0.9, 0.1], size=(6000, 1))
+    return rows
+
+
+@pytest.mark.parametrize("kind", ["random", "sorted by class", "integer grid", "far groups", "hardly distinct"])
+@pytest.mark.parametrize("block", [1, 5, 1000])
+def test_many_references_in_the_order_of_a_full_sort(kind, block):
+    rng = np.random.default_rng(0)
+    gallery = many_references(kind, rng)
+    queries = gallery[rng.integers(0, 6000, size=20)]
+    squared = np.square(queries[:, None].astype(np.float64) - gallery[None]).sum(axis=2)
+    expected = np.argsort(squared, axis=1, kind="stable")
+    for k in (1, 30, 700):
+        found = nearest(queries, gallery, k, memory_bytes=block * query_bytes(*gallery.shape))
+        np.testing.assert_array_equal(found, expected[:, :k])
+
+
+@pytest.mark.parametrize("kind", ["one value", "few values"])
+def test_many_copies_do_not_take_long(kind):
+    # Ranking all copies would be a thousand times the work, and more than the memory that is given.
+    rng = np.random.default_rng(0)
+    rows = np.ones((20000, 8), np.float32)
+    if kind == "few values":
+        rows[:, 0] = rng.integers(0, 3, size=20000)
+    labels = rng.integers(0, 5000, size=20000)
+    search = NeighbourSearch([[rows]], None, query_bytes(*rows.shape))
+    (rows_found, _, found), *others = search.nearest(np.arange(300), k=3)
+    assert others == [] and len(rows_found) == 300
+    for i in (0, 299):
+        same = np.flatnonzero(rows[:, 0] == rows[i, 0])
+        assert found[i].tolist() == same[same != i][:3].tolist()
+    assert retrieval_metrics(rows, labels)["P@1"] < 0.01
+
+
+def test_float16_and_whole_numbers_are_taken_as_they_are():
+    embeddings, labels = random_case("integer grid", seed=8)
+    expected = retrieval_metrics(embeddings, labels)
+    for dtype in (np.float16, np.int8, np.float64, ">f4"):
+        assert retrieval_metrics(embeddings.astype(dtype), labels) == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_do_not_change_the_result(kind, monkeypatch):
+    embeddings, labels = random_case(kind, seed=9)
+    embeddings, labels = np.tile(embeddings, (5, 1)), np.tile(labels, 5)
+    expected = retrieval_metrics(embeddings, labels, ks=(4,))
+    monkeypatch.setattr(averages, "_blas_threads", lambda libraries: 3)
+    assert retrieval_metrics(embeddings, labels, ks=(4,)) == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)

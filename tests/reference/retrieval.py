@@ -32,3 +32,21 @@ def retrieval_metrics_loops(embeddings, labels, ref_embeddings=None, ref_labels=
         for k in ks:
             totals[f"R@{k}"] += any(correct[:k])
     return {name: total / queries for name, total in totals.items()}
+
+
+def collection_metrics_loops(folds, labels, ref_folds=None, ref_labels=None, ks=(1,)):
+    """(choice, metrics) of every collection of one model a fold, by way of its concatenated embeddings."""
+    choices = [()]
+    for fold in folds:
+        choices = [(*choice, repeat) for choice in choices for repeat in range(len(fold))]
+    results = []
+    for choice in choices:
+        queries = _concatenated(folds, choice)
+        references = None if ref_folds is None else _concatenated(ref_folds, choice)
+        results.append((choice, retrieval_metrics_loops(queries, labels, references, ref_labels, ks)))
+    return results
+
+
+def _concatenated(folds, choice):
+    models = [fold[repeat] for fold, repeat in zip(folds, choice, strict=True)]
+    return [[value for model in models for value in model[i]] for i in range(len(models[0]))]
