@@ -61,7 +61,8 @@ def evaluate(arguments):
     if arguments.export is not None:
         folder, best = max((run for runs in found.runs.values() for run in runs), key=_chosen_score)
         names = export_saved_model(load_embedder(folder), arguments.export)
-        chosen = f"best {best.get('selected_on', 'validation')} {_monitor(best)}, {100 * _chosen_score((folder, best)):.2f} %"
+        score = f"{_monitor(best)}, {100 * _chosen_score((folder, best)):.2f} %"
+        chosen = f"best {best.get('selected_on', 'validation')} {score}"
         print(f"\nexported {best['method']} seed {best['seed']} ({chosen}) to {arguments.export}: {', '.join(names)}")
 
 
