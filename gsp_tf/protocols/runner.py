@@ -42,7 +42,7 @@ def execute(runs, protocol, strategy):
                 try:
                     stack.enter_context(filelock.FileLock(run.directory / LOCK, timeout=0))
                 except filelock.Timeout:
-                    if strategy.num_replicas_in_sync > 1 and strategy.cluster_resolver is not None:
+                    if strategy.cluster_resolver is not None and strategy.cluster_resolver.task_type:
                         raise UserError(
                             f"{run.directory} is being trained by another process: wait for it, or give another --out"
                         ) from None
