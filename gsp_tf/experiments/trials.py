@@ -8,6 +8,7 @@ from gsp_tf.experiments.study_checks import shown
 from gsp_tf.protocols.results import find_results, trusted
 from gsp_tf.report.study_table import TrialScore
 from gsp_tf.training.config import RunConfig, as_plain, validate
+from gsp_tf.training.config_file import put
 from gsp_tf.training.job_config import JobConfig, PublishedConfig
 
 ONLY_VALIDATION = "measured on validation classes, which also chose the checkpoint: to compare settings only"
@@ -49,7 +50,7 @@ def trial_config(trial, study, job):
     plain = as_plain(job.methods[methods[trial.label]])
     for name, value in trial.values.items():
         for key, setting in study.parameters[name].settings(value).items():
-            plain = _put(plain, key.split("."), setting, f"parameters.{name}: {key}")
+            plain = put(plain, key.split("."), setting, f"parameters.{name}: {key}")
     return validate(RunConfig, plain, f"study {study.name}: {trial.name}")
 
 
@@ -116,16 +117,6 @@ def _found_trials(study, found):
             if Trial(label, values).name == method:
                 trials.append(Trial(label, values))
     return trials
-
-
-def _put(values, keys, value, place):
-    first, *rest = keys
-    if not rest:
-        return {**values, first: value}
-    below = {} if values.get(first) is None else values[first]
-    if not isinstance(below, dict):
-        raise UserError(f"{place}: {first} holds the value {below!r} and has no keys below it")
-    return {**values, first: _put(below, rest, value, place)}
 
 
 def _get(values, key):

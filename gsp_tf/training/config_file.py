@@ -83,17 +83,18 @@ def override(values, text):
         value = yaml.load(value, Loader=_Loader)
     except yaml.YAMLError:
         raise UserError(f"--override {key}: {value!r} is not a YAML value; quote it") from None
-    return _replaced(values, key, parts, value)
+    return put(values, parts, value, f"--override {key}")
 
 
-def _replaced(values, key, parts, value):
-    first, *rest = parts
+def put(values, keys, value, place):
+    """``values`` with ``value`` below the keys, from the top down; ``place`` begins the message if that cannot be."""
+    first, *rest = keys
     if not rest:
         return {**values, first: value}
     below = {} if values.get(first) is None else values[first]
     if not isinstance(below, dict):
-        raise UserError(f"--override {key}: {first} holds the value {below!r} and has no keys below it")
-    return {**values, first: _replaced(below, key, rest, value)}
+        raise UserError(f"{place}: {first} holds the value {below!r} and has no keys below it")
+    return {**values, first: put(below, rest, value, place)}
 
 
 def _renamed(old, new):
