@@ -40,10 +40,10 @@ def collection_metrics(
             queries are the references, and a query is not its own reference.
         ref_labels: (N,) or (N, 1), given together with `ref_embeddings`.
         ks: the k of R@k, each from 1 to the number of references of a query.
-        memory_bytes: bound of the working memory in bytes, of all threads together, beside float32 copies of the
-            references.
-        progress: called with the number of queries that are finished, each time that some are, in increasing order;
-            for example `tqdm.update` wants the difference to the call before.
+        memory_bytes: bound of the working memory in bytes, of all threads together, beside a float32 copy of the
+            references and a few copies of one model's.
+        progress: called with the number of queries finished so far, each time that some are. Queries without a
+            reference of their class are not among them.
 
     Returns:
         List of CollectionMetrics (choice, metrics) in the order of

@@ -26,7 +26,8 @@ def retrieval_metrics(
 
     Queries with R_i = 0 are left out of every average. Distances are Euclidean, in float64, between the
     embeddings as given (nothing is normalised). References equally far are ordered by their index, so a
-    result is reproducible; it does not depend on `memory_bytes`.
+    result is reproducible; it depends neither on `memory_bytes` nor on the number of threads, which is that
+    of a matrix product in NumPy.
 
     Args:
         embeddings: (B, d) finite numbers, the queries.
@@ -35,7 +36,8 @@ def retrieval_metrics(
             is not its own reference. It is left out by index: another row equal to it stays.
         ref_labels: (N,) or (N, 1), given together with `ref_embeddings`.
         ks: the k of R@k, each from 1 to the number of references of a query.
-        memory_bytes: bound of the working memory in bytes, beside float64 copies of the embeddings.
+        memory_bytes: bound of the working memory in bytes, of all threads together, beside a few copies of
+            the embeddings.
 
     Returns:
         Dictionary of floats in [0, 1] with the keys "P@1", "P@R", "MAP@R" and "R@k" for each k.

@@ -61,8 +61,11 @@ def save_checkpoint(path, groups, state):
     """
     arrays = {f"{group}/{index}": as_array(value) for group, values in groups.items()
               for index, value in enumerate(values)}
-    with replaced(path) as partial, open(partial, "wb") as file:
-        np.savez(file, state=np.array(json.dumps(state)), **arrays)
+    # As numpy.savez does, which leaves its archive open, and complaining later, where the disk is full.
+    with replaced(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for name, array in {"state": np.array(json.dumps(state)), **arrays}.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def load_checkpoint(path, groups):

@@ -40,14 +40,15 @@ def assert_one_line(errors, name):
 
 
 def test_a_checkpoint_that_does_not_fit_leaves_the_last_one(arguments, tmp_path, monkeypatch, capsys, trained_job):
-    saved, calls = np.savez, []
+    write, epochs = np.lib.format.write_array, []
 
-    def savez(*given, **arrays):
-        calls.append(given)
-        (full if len(calls) > 2 else saved)(*given, **arrays)
+    def write_array(file, array, **options):
+        epochs.extend([1] if array.dtype.kind == "U" else [])
+        # The third checkpoint breaks off in the middle.
+        (full if len(epochs) == 3 and array.ndim == 4 else write)(file, array, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", savez)
+        patch.setattr("numpy.lib.format.write_array", write_array)
         assert main(arguments) == 2
     assert_one_line(capsys.readouterr().err, "run/GAP/seed_0/checkpoint.npz")
     folder = tmp_path / "run/GAP/seed_0"
