@@ -50,7 +50,7 @@ setup(
         "matplotlib",
         "tqdm",
         "filelock",
-        "threadpoolctl",
+        "threadpoolctl>=3",
         "Jinja2",
         "tensorboard",
     ],
@@ -62,7 +62,7 @@ setup(
         "torch": ["torch>=2.6"],
         "search": ["optuna>=3.6,<6"],
         # Version 3 of pytorch-metric-learning has other names, and so another benchmark.
-        "benchmark": ["torch>=2.6,<3", "pytorch-metric-learning>=2.4,<3", "faiss-cpu"],
+        "benchmark": ["torch>=2.6,<3", "pytorch-metric-learning>=2.4,<3", "faiss-cpu>=1.8,<2"],
     },
     entry_points={
         "console_scripts": [
