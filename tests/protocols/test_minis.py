@@ -15,6 +15,7 @@ from gsp_tf.training.build import build_dataset
 from gsp_tf.training.embedding import embed_dataset
 from gsp_tf.training.image_data import image_parts
 from gsp_tf.training.run import load_embedder, load_run
+from tests.stacks import on_addons_stack, on_current_stack
 
 METHOD = "C2@GAP"
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +33,10 @@ def arguments_of(name, data, out, *more):
     ]
 
 
-@pytest.mark.parametrize("name", ["cub", "cars196", "sop", "inshop"])
+@pytest.mark.parametrize("name", [
+    pytest.param("cub", marks=on_current_stack), pytest.param("cars196", marks=on_addons_stack),
+    pytest.param("sop", marks=on_addons_stack), pytest.param("inshop", marks=on_current_stack),
+])
 def test_twelve_runs_and_the_paper_s_row(name, tmp_path, capsys):
     make_mini(name, tmp_path / "data", classes=12, images_per_class=4)
     assert train(arguments_of(name, tmp_path / "data", tmp_path / "run")) == 0

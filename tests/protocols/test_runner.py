@@ -23,6 +23,7 @@ from gsp_tf.training.build import build_dataset
 from gsp_tf.training.evaluation import embeddings_and_labels
 from gsp_tf.training.run import KS, load_embedder, load_run
 from tests.protocols.fair_job import fair_values
+from tests.stacks import on_addons_stack
 from tests.tiny_job import write_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,6 +117,7 @@ def test_a_run_that_another_process_trains_is_left_to_it(config, tmp_path, capsy
     assert not (folder / "result.json").exists()
 
 
+@on_addons_stack
 def test_ten_kills_change_nothing(config, job, tmp_path):
     """SIGKILL at random moments, then to the end: the same logs and metrics, byte for byte."""
     command = [sys.executable, "train.py", "--config", str(config), "--out", str(tmp_path / "run")]

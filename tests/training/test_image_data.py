@@ -13,6 +13,7 @@ from gsp_tf.errors import UserError
 from gsp_tf.metrics import retrieval_metrics
 from gsp_tf.training.evaluation import measure
 from gsp_tf.training.image_data import image_dataset, image_split_hash
+from tests.stacks import on_addons_stack, on_current_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"resize": 40, "crop": 32, "min_side": 20}
@@ -101,7 +102,10 @@ REAL_RUNS = {
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", REAL_RUNS)
+@pytest.mark.parametrize("name", [
+    pytest.param("cub", marks=on_current_stack), pytest.param("cars196", marks=on_addons_stack),
+    pytest.param("sop", marks=on_current_stack), pytest.param("inshop", marks=on_addons_stack),
+])
 def test_the_configs_of_the_real_runs(minis, name, tmp_path, monkeypatch, capsys):
     """Two epochs of two steps with the real backbones, from random weights, at the real size for one of them."""
     monkeypatch.chdir(ROOT)

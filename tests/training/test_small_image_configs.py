@@ -14,12 +14,14 @@ from gsp_tf.training.config import as_plain
 from gsp_tf.training.distribution import build_strategy
 from gsp_tf.training.job_config import load_job
 from gsp_tf.training.run import train_run
+from tests.stacks import on_addons_stack
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 # Two epochs of one step each.
 SHORT = ["data.allow_partial=true", "training.steps=2", "training.evaluate_every=1", "prototypes.warmup_steps=0",
          "prototypes.num_features=256"]
-pytestmark = pytest.mark.filterwarnings("ignore")
+# On the current stack the documents' commands train from these configs.
+pytestmark = [pytest.mark.filterwarnings("ignore"), on_addons_stack]
 
 
 @pytest.fixture(scope="module")
