@@ -15,7 +15,7 @@ def convnet(images, channels=(32, 64, 128)):
     Returns:
         (B, ⌈H/2^(k−1)⌉, ⌈W/2^(k−1)⌉, channels[-1]) for k blocks.
 
-    >>> convnet(keras.Input((32, 32, 1))).shape[1:]
+    >>> tuple(convnet(keras.Input((32, 32, 1))).shape[1:])
     (8, 8, 128)
     """
     features = images
