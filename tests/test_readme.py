@@ -27,6 +27,14 @@ SHORT_TRAINING = " --override training.steps=8 training.evaluate_every=4 prototy
 SHORT_BAKE_OFF = SHORT_TRAINING + (
     " 'axes.pooling={GAP: {model: {pooling: {name: GAPPooling}}}, WELDON: {model: {pooling: {name: WELDONPooling}}}}'"
 )
+# Two methods of these stand for all: tests/training/test_build.py builds every one.
+SOME = {
+    "--config configs/digits_mixture/table.yaml": ("GAP", "GSP"),
+    "--config configs/digits_collage/table.yaml": ("GAP", "GSP"),
+    "--config configs/digits_mixture/unseen_background.yaml": ("GAP", "GSP"),
+    "--config configs/digits_mixture/losses.yaml": ("C2", "C2+CCP"),
+    "--strategy mirrored": ("GAP", "GSP"),
+}
 STUDIES = "configs/digits_mixture/studies"
 # Two trials of each stand for all.
 SHORT_MU = SHORT_TRAINING + " 'study.parameters.mu.values=[0.1, 0.9]'"
@@ -68,6 +76,8 @@ class Action(NamedTuple):
 ACTIONS = [
     # run: as it stands, or with something appended that makes it short.
     Action("python train.py", "run", SHORT_TRAINING),
+    *(Action(f"python train.py {job}", "run", f"{SHORT_TRAINING} --method {' '.join(methods)}")
+      for job, methods in SOME.items()),
     Action("gsp-train", "run", SHORT_TRAINING),
     Action("python evaluate.py", "run"),
     Action("gsp-evaluate", "run"),
