@@ -35,7 +35,7 @@ def arguments_of(name, data, out, *more):
 
 @pytest.mark.parametrize("name", [
     pytest.param("cub", marks=on_current_stack), pytest.param("cars196", marks=on_addons_stack),
-    pytest.param("sop", marks=on_addons_stack), pytest.param("inshop", marks=on_current_stack),
+    pytest.param("sop", marks=on_addons_stack), pytest.param("inshop", marks=on_addons_stack),
 ])
 def test_twelve_runs_and_the_paper_s_row(name, tmp_path, capsys):
     make_mini(name, tmp_path / "data", classes=12, images_per_class=4)
