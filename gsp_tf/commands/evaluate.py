@@ -81,7 +81,7 @@ def _chosen_score(run):
 
 
 def _monitor(result):
-    return result["config"]["training"]["monitor"]
+    return result["config"]["training"].get("monitor", "MAP@R")
 
 
 def _is_saved_model(directory):

@@ -61,6 +61,10 @@ def page_method(name, runs, number):
         UserError: for a run's files or images that are missing.
     """
     results = [result for _, result in runs]
+    for own, result in runs:
+        if "evaluations" not in result:
+            raise UserError(f"{own}: its result.json has no evaluations, as earlier versions wrote it: train the run "
+                            "again with --overwrite")
     scores = [_choosing_score(result) for result in results]
     best = int(np.argmax([score for _, score in scores]))
     folder, result = runs[best]

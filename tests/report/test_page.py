@@ -226,3 +226,11 @@ def test_a_model_that_is_not_here_is_a_user_error(trained_job, tmp_path):
 def test_a_folder_is_no_page(trained_job, tmp_path):
     with pytest.raises(UserError, match="is a folder: give the name of an HTML file"):
         write_page(evaluate_job(trained_job), trained_job, tmp_path)
+
+
+def test_a_result_of_an_earlier_version_is_a_user_error(trained_job, tmp_path):
+    evaluated = evaluate_job(trained_job)
+    runs = {method: [(folder, {key: value for key, value in result.items() if key != "evaluations"})
+                     for folder, result in found] for method, found in evaluated.runs.items()}
+    with pytest.raises(UserError, match="its result.json has no evaluations, .*train the run again with --overwrite"):
+        write_page(evaluated._replace(runs=runs), trained_job, tmp_path / "page.html")

@@ -1,24 +1,9 @@
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from gsp_tf.protocols.summary import METRICS, MethodSummary
 from gsp_tf.report.plots import choose_examples, plot_scores, plot_weight_maps
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figure that was saved last, drawn."""
-    saved = []
-    save = Figure.savefig
-
-    def saving(self, *arguments, **options):
-        save(self, *arguments, **options)
-        saved.append(self)
-
-    monkeypatch.setattr(Figure, "savefig", saving)
-    return saved
 
 
 def summary(method, score, std, seeds):

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
@@ -51,20 +50,6 @@ def assert_readable(figure):
     for index, (text, box) in enumerate(found):
         for other, other_box in found[index + 1:]:
             assert not box.overlaps(other_box), (text, other)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were saved, drawn."""
-    saved = []
-    save = Figure.savefig
-
-    def saving(self, *arguments, **options):
-        save(self, *arguments, **options)
-        saved.append(self)
-
-    monkeypatch.setattr(Figure, "savefig", saving)
-    return saved
 
 
 def test_main_effects_of_the_published_screening():
